@@ -1,0 +1,101 @@
+"""The SQLite file: how it is opened, and which version of the schema it holds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import apsw
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from sarvanom.backends.storage.tables import METADATA
+from sarvanom.shared.errors import ServiceUnavailable
+
+DIALECT: Final = sqlite.dialect(paramstyle="named")
+SCHEMA_VERSION: Final = 1
+APPLICATION_ID: Final = 0x53_41_52_56  # "SARV", in the file's header
+COUNTER_NAMES: Final = ("revision", "hits", "misses", "expirations")
+_BUSY_TIMEOUT_MS: Final = 5_000
+
+
+class IncompatibleDatabase(Exception):
+    """The file is no database of ours, or a newer version wrote it."""
+
+
+@contextmanager
+def available() -> Iterator[None]:
+    """Turn SQLite's failures (locked, full, unreadable) into `ServiceUnavailable`."""
+    try:
+        yield
+    except apsw.NotADBError as error:
+        raise IncompatibleDatabase("The file is not an SQLite database") from error
+    except (apsw.BusyError, apsw.LockedError, apsw.InterruptError) as error:
+        raise ServiceUnavailable("The database is too busy; try again", headers={"Retry-After": "1"}) from error
+    except (
+        apsw.FullError,
+        apsw.IOError,
+        apsw.CantOpenError,
+        apsw.ReadOnlyError,
+        apsw.CorruptError,
+    ) as error:
+        raise ServiceUnavailable("The database cannot be used at the moment", headers={"Retry-After": "10"}) from error
+
+
+def open_writer(path: Path) -> apsw.Connection:
+    """Open the file to write, creating it if need be; a commit is on disk before it returns.
+
+    Raises:
+        IncompatibleDatabase: the file is another program's, or a newer version wrote it.
+        ServiceUnavailable: it cannot be opened.
+    """
+    with available():
+        connection = apsw.Connection(str(path))
+        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+        _prepare_schema(connection)
+        return connection
+
+
+def open_reader(path: Path) -> apsw.Connection:
+    """Open the file to read; raises `ServiceUnavailable`."""
+    with available():
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        return connection
+
+
+def _prepare_schema(connection: apsw.Connection) -> None:
+    """Create the tables in an empty file; several processes may try at once."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("SELECT count(*) FROM sqlite_schema").get:
+            _check_schema(connection)
+        else:
+            _create_schema(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _check_schema(connection: apsw.Connection) -> None:
+    version = connection.pragma("user_version")
+    if connection.pragma("application_id") != APPLICATION_ID:
+        raise IncompatibleDatabase("The file belongs to another program")
+    if version != SCHEMA_VERSION:
+        raise IncompatibleDatabase(f"The database has schema {version}; this version knows {SCHEMA_VERSION}")
+
+
+def _create_schema(connection: apsw.Connection) -> None:
+    for table in METADATA.sorted_tables:
+        connection.execute(str(CreateTable(table).compile(dialect=DIALECT)))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            connection.execute(str(CreateIndex(index).compile(dialect=DIALECT)))
+    for name in COUNTER_NAMES:
+        connection.execute("INSERT INTO counters (name, value) VALUES (?, 0)", (name,))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -1,0 +1,125 @@
+"""One thread that writes, and group commit: writes that arrive together share one transaction and one fsync."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import apsw
+
+from sarvanom.backends.storage.sqlite.database import available
+from sarvanom.backends.storage.sqlite.transaction import Transaction
+from sarvanom.shared.errors import ServiceUnavailable
+
+_MAX_GROUP: Final = 256
+
+
+class _Job(NamedTuple):
+    work: Callable[[Transaction], Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+
+
+class _Outcome(NamedTuple):
+    job: _Job
+    result: Any
+    error: BaseException | None
+
+
+class GroupWriter:
+    """Runs pieces of work in transactions, many to one transaction, each with its own outcome.
+
+    A lone piece of work is committed at once; pieces that arrive while a commit is under way form the next group.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="sarvanom-writer", daemon=True)
+        self._thread.start()
+
+    async def submit[T](self, work: Callable[[Transaction], T]) -> T:
+        """Return the work's result when it is durable, or raise what it raised.
+
+        Work that raises must not have changed anything.
+        """
+        if self._closing:
+            raise ServiceUnavailable("The store is closing")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put(_Job(work, loop, future))
+        return await future
+
+    async def aclose(self) -> None:
+        """Finish what was submitted, then close the connection."""
+        if not self._closing:
+            self._closing = True
+            self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        is_open = True
+        while is_open:
+            group = self._next_group()
+            is_open = None not in group
+            jobs = [job for job in group if job is not None]
+            if jobs:
+                _deliver(self._commit(jobs))
+        self._connection.close()
+
+    def _next_group(self) -> list[_Job | None]:
+        group = [self._jobs.get()]
+        while len(group) < _MAX_GROUP and group[-1] is not None:
+            try:
+                group.append(self._jobs.get_nowait())
+            except queue.Empty:
+                break
+        return group
+
+    def _commit(self, jobs: list[_Job]) -> list[_Outcome]:
+        connection = self._connection
+        try:
+            with available():
+                connection.execute("BEGIN IMMEDIATE")
+                transaction = Transaction(connection)
+                outcomes = [_attempt(job, transaction) for job in jobs]
+                transaction.finish()
+                connection.execute("COMMIT")
+        except BaseException as error:  # noqa: BLE001 (every caller hears of it, and the thread lives on)
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            return [_Outcome(job, None, error) for job in jobs]
+        return outcomes
+
+
+def _attempt(job: _Job, transaction: Transaction) -> _Outcome:
+    """Run one piece of work; a refusal is its own, a failure of the database is the whole group's."""
+    try:
+        return _Outcome(job, job.work(transaction), None)
+    except apsw.Error:
+        raise
+    except Exception as error:  # noqa: BLE001 (the caller hears of it)
+        return _Outcome(job, None, error)
+
+
+def _deliver(outcomes: list[_Outcome]) -> None:
+    """Hand the outcomes to the event loops that wait for them, waking each loop once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
+    for outcome in outcomes:
+        by_loop.setdefault(outcome.job.loop, []).append(outcome)
+    for loop, theirs in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, theirs)
+
+
+def _settle(outcomes: list[_Outcome]) -> None:
+    for outcome in outcomes:
+        future = outcome.job.future
+        if future.done():
+            continue
+        if outcome.error is None:
+            future.set_result(outcome.result)
+        else:
+            future.set_exception(outcome.error)

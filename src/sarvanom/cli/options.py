@@ -1,0 +1,47 @@
+"""Command-line flags derived from settings: each setting is a flag of the same name."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+import click
+from pydantic.fields import FieldInfo
+
+from sarvanom.settings import PREFIX, BadSettings, ProcessSettings
+
+
+def settings_options[F: Callable[..., Any]](settings: type[ProcessSettings]) -> Callable[[F], F]:
+    """Decorate a command with one flag per setting; what was not given is None and left to the other sources."""
+
+    def decorate(function: F) -> F:
+        for name, field in reversed(settings.model_fields.items()):
+            function = click.option(f"--{name.replace('_', '-')}", name, help=_help(name, field), type=_type(field))(
+                function
+            )
+        return function
+
+    return decorate
+
+
+def load_settings[S: ProcessSettings](settings: type[S], flags: dict[str, Any]) -> S:
+    """Return the settings, flags first; a bad one ends the command with a line that says what would be right."""
+    try:
+        return settings.load(**{name: value for name, value in flags.items() if value is not None})
+    except BadSettings as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _help(name: str, field: FieldInfo) -> str:
+    description = (field.description or "").rstrip(".")
+    default = "" if field.default is None else f" [default: {field.default}]"
+    return f"{description}.{default} [{PREFIX}{name.upper()}]"
+
+
+def _type(field: FieldInfo) -> click.ParamType[Any] | type[str]:
+    for candidate in (field.annotation, *get_args(field.annotation)):
+        if get_origin(candidate) is Literal:
+            return click.Choice(_texts(get_args(candidate)))
+    return str
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    return [str(value) for value in values]

@@ -1,0 +1,156 @@
+"""Child processes: started on sockets that the parent holds, started again if they crash, stopped in order.
+
+The parent binds the sockets, so that workers share them and a taken port is found before anything starts. A child
+whose standard input ends has lost its parent and stops.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import click
+
+from sarvanom.cli.probe import wait_until_ready
+from sarvanom.cli.sockets import PortUnavailable, listen
+from sarvanom.settings import ProcessSettings
+
+_QUICK_FAILURE: Final = 2.0
+_MAX_QUICK_FAILURES: Final = 3
+_MAX_PAUSE: Final = 10.0
+
+
+class ServiceSpec(NamedTuple):
+    """A service, and where it is to listen."""
+
+    name: str
+    host: str
+    port: int
+
+
+type Announce = Callable[[Sequence[str]], None]
+"""Told the URLs of the services, in their order, when all of them are ready."""
+
+
+def supervise(specs: Sequence[ServiceSpec], settings: ProcessSettings, announce: Announce) -> int:
+    """Run the services until SIGINT or SIGTERM; return the exit status.
+
+    They are started in their order and stopped in the reverse, so the last one is the one that callers face.
+    """
+    try:
+        listeners = [(spec, listen(spec.host, spec.port)) for spec in specs]
+    except PortUnavailable as error:
+        raise click.ClickException(str(error)) from None
+    urls = [_url(spec.host, listener.getsockname()[1]) for spec, listener in listeners]
+    environment = {**os.environ, **settings.environment()}
+    if len(specs) > 1:
+        environment["SARVANOM_CRUD_URLS"] = urls[0]
+    workers = [
+        Worker(spec.name, listener.fileno(), environment)
+        for spec, listener in listeners
+        for _ in range(settings.workers)
+    ]
+    return asyncio.run(Supervisor(workers, urls, settings.stop_seconds).run(announce))
+
+
+def _url(host: str, port: int) -> str:
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 (nothing is bound)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+class GaveUp(Exception):
+    """A service does not start; it has said why."""
+
+
+class Worker:
+    """One child process, started again when it ends unbidden."""
+
+    def __init__(self, service: str, descriptor: int, environment: dict[str, str]) -> None:
+        self.service = service
+        self._descriptor = descriptor
+        self._environment = environment
+        self._process: asyncio.subprocess.Process | None = None
+        self._is_stopping = False
+
+    async def run(self) -> None:
+        """Keep the process running until `stop`.
+
+        Raises:
+            GaveUp: it refused to start, or failed again and again.
+        """
+        failures = 0
+        while not self._is_stopping:
+            began = time.monotonic()
+            status = await self._run_once()
+            if self._is_stopping:
+                return
+            failures = failures + 1 if time.monotonic() - began < _QUICK_FAILURE else 1
+            if status == 1 or failures >= _MAX_QUICK_FAILURES:
+                raise GaveUp
+            pause = min(0.25 * 2**failures, _MAX_PAUSE)
+            click.echo(f"{self.service} ended with status {status}; starting it again in {pause:g} s", err=True)
+            await asyncio.sleep(pause)
+
+    async def stop(self, seconds: float) -> None:
+        """Ask the process to stop, and end it if it does not within the time."""
+        self._is_stopping = True
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), seconds)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _run_once(self) -> int:
+        # Of a session of its own: Ctrl-C reaches the parent alone, which stops the services in order.
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "sarvanom", self.service, "--listener", str(self._descriptor)),
+            stdin=asyncio.subprocess.PIPE,
+            pass_fds=[self._descriptor],
+            env=self._environment,
+            start_new_session=True,
+        )
+        return await self._process.wait()
+
+
+class Supervisor:
+    """Runs workers side by side."""
+
+    def __init__(self, workers: Sequence[Worker], urls: Sequence[str], stop_seconds: float) -> None:
+        self._workers = workers
+        self._urls = urls
+        self._stop_seconds = stop_seconds
+
+    async def run(self, announce: Announce) -> int:
+        """Run until a signal or a worker that gives up; return the exit status."""
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        running = [asyncio.create_task(worker.run()) for worker in self._workers]
+        ready = asyncio.create_task(self._announce_when_ready(announce))
+        ended = asyncio.create_task(stopped.wait())
+        await asyncio.wait([*running, ended], return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        ended.cancel()
+        await self._stop()
+        outcomes = await asyncio.gather(*running, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            await ready
+        return 0 if stopped.is_set() and not any(isinstance(outcome, GaveUp) for outcome in outcomes) else 1
+
+    async def _announce_when_ready(self, announce: Announce) -> None:
+        for url in self._urls:
+            await wait_until_ready(url)
+        announce(self._urls)
+
+    async def _stop(self) -> None:
+        for service in reversed(dict.fromkeys(worker.service for worker in self._workers)):
+            theirs = [worker for worker in self._workers if worker.service == service]
+            await asyncio.gather(*(worker.stop(self._stop_seconds + 2) for worker in theirs))

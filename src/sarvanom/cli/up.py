@@ -1,0 +1,51 @@
+"""`sarvanom up`: both services at once, as child processes."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sarvanom.cli.options import load_settings, settings_options
+from sarvanom.cli.supervisor import ServiceSpec, supervise
+from sarvanom.settings import UpSettings
+
+
+@click.command("up")
+@settings_options(UpSettings)
+def up_command(**flags: Any) -> None:
+    """Start gateway and crud on an embedded database; Ctrl-C stops both."""
+    settings = load_settings(UpSettings, flags)
+    _prepare_data_dir(settings.data_dir)
+    specs = [
+        ServiceSpec("crud", settings.crud_host, settings.crud_port),
+        ServiceSpec("gateway", settings.gateway_host, settings.gateway_port),
+    ]
+
+    def announce(urls: Sequence[str]) -> None:
+        crud, gateway = urls
+        click.echo(
+            f"\nSarvanOM is up. Data in {settings.data_dir.resolve()}\n\n"
+            f"  gateway  {gateway}   API documentation at {gateway}/docs\n"
+            f"  crud     {crud}   for the gateway alone\n\n"
+            "Create a user:\n\n"
+            f"  curl -i {gateway}/users -H 'Content-Type: application/json' \\\n"
+            """    -d '{"user_id": "ada", "username": "ada", "email": "ada@example.org"}'\n\n"""
+            "Ctrl-C stops both.\n",
+            err=True,
+        )
+
+    sys.exit(supervise(specs, settings, announce))
+
+
+def _prepare_data_dir(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_usable = os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+        reason = "no permission to write"
+    except OSError as error:
+        is_usable, reason = False, error.strerror or str(error)
+    if not is_usable:
+        raise click.ClickException(f"The data folder {folder} cannot be used: {reason}")

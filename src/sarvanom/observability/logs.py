@@ -1,0 +1,125 @@
+"""Log lines: structlog and the standard library through one renderer, each line tied to its request."""
+
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import BinaryIO, Literal
+
+import orjson
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+current_request_id: ContextVar[str] = ContextVar("sarvanom_request_id", default="")
+"""The request that the running task serves; empty outside of one."""
+
+_JSON = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+_STANDARD_LEVELS = (50, 40, 30, 20, 10)
+
+
+def configure_logs(level: str, format: Literal["json", "console"], stream: BinaryIO, *, service: str) -> None:
+    """Write every log line of this process at `level` or above to `stream`; the last call holds."""
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    writer = _LineWriter(stream)
+    render = _render_json if format == "json" else _console_renderer(stream)
+    structlog.configure(
+        processors=[_line_starter(service), render],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=lambda *_: writer,
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_StandardLibraryHandler(structlog.get_logger().bind())]
+    root.setLevel(threshold)
+
+
+def _line_starter(service: str) -> Processor:
+    def start_line(logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
+        line: EventDict = {
+            "timestamp": datetime.now(UTC),
+            "level": level,
+            "event": event.pop("event", ""),
+            "service": service,
+        }
+        if request_id := current_request_id.get():
+            line["request_id"] = request_id
+        if "exc_info" in event:
+            event = structlog.processors.format_exc_info(logger, level, event)
+        line.update(event)
+        return line
+
+    return start_line
+
+
+def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
+    try:
+        return orjson.dumps(line, _text, _JSON)
+    except TypeError:
+        presentable = {_text(key): _presentable(value) for key, value in line.items()}
+        return orjson.dumps(presentable, _text, _JSON)
+
+
+def _console_renderer(stream: BinaryIO) -> Processor:
+    # The default formatter would print local variables, and with them secrets.
+    console = structlog.dev.ConsoleRenderer(
+        colors=stream.isatty(),
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+
+    def render(logger: WrappedLogger, level: str, line: EventDict) -> bytes:
+        line["timestamp"] = line["timestamp"].isoformat(timespec="milliseconds")
+        try:
+            text = console(logger, level, dict(line))
+            return f"{text}\n".encode(errors="backslashreplace")
+        except Exception:  # noqa: BLE001 (a value's own repr may raise anything)
+            return _render_json(logger, level, line)
+
+    return render
+
+
+def _presentable(value: object) -> object:
+    try:
+        orjson.dumps(value, _text)
+    except TypeError:
+        return _text(value)
+    return value
+
+
+def _text(value: object) -> str:
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001 (a value's own repr may raise anything)
+        text = f"<{type(value).__name__} without a repr>"
+    return text.encode(errors="backslashreplace").decode()
+
+
+class _LineWriter:
+    """Writes each line at once; a log that cannot be written is no reason to fail a request."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._write: Callable[[bytes], object] = stream.write
+        self._flush: Callable[[], object] = stream.flush
+
+    def write(self, line: bytes) -> None:
+        try:
+            self._write(line)
+            self._flush()
+        except (OSError, ValueError):
+            pass
+
+    debug = info = warning = error = critical = write
+
+
+class _StandardLibraryHandler(logging.Handler):
+    def __init__(self, logger: FilteringBoundLogger) -> None:
+        super().__init__()
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = next((n for n in _STANDARD_LEVELS if n <= record.levelno), 10)
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 (arguments that do not fit their format raise anything)
+            message = f"{record.msg} {_text(record.args)}"
+        extra = {"exc_info": record.exc_info} if record.exc_info else {}
+        self._logger.log(level, message, logger=record.name, **extra)

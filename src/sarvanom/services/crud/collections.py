@@ -1,0 +1,223 @@
+"""The five collections over a store: `CRUDServiceContract` in process, and the documents that crud serves over HTTP."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import JsonValue
+from pydantic_core import from_json, to_json
+
+from sarvanom.backends.storage.contract import Document, DocumentPage, Store, Written
+from sarvanom.shared.contracts.service_contracts import (
+    CacheServiceContract,
+    CollectionContract,
+    CRUDServiceContract,
+    DatasetServiceContract,
+    ModelServiceContract,
+    SettingsServiceContract,
+    UserServiceContract,
+)
+from sarvanom.shared.errors import (
+    FieldError,
+    ResourceConflict,
+    ResourceNotFound,
+    ValidationFailed,
+)
+from sarvanom.shared.invalidation import InvalidationParams, invalidation_conditions
+from sarvanom.shared.models.crud_models import (
+    CacheEntry,
+    CacheStats,
+    Dataset,
+    FilterParams,
+    ModelConfiguration,
+    Page,
+    PaginationParams,
+    ResourceModel,
+    SystemSetting,
+    UserProfile,
+)
+from sarvanom.shared.preconditions import NO_PRECONDITIONS, Preconditions
+from sarvanom.shared.queries import Condition, ListQuery
+from sarvanom.shared.query_strings import build_query
+from sarvanom.shared.resources import (
+    CACHE,
+    DATASETS,
+    MODELS,
+    SETTINGS,
+    USERS,
+    Resource,
+    check_id,
+)
+from sarvanom.shared.validation import merge_patch, parse_model, parse_patch
+
+
+class StoredCollection[M: ResourceModel](CollectionContract[M]):
+    """One collection in a store.
+
+    The `*_document` methods hand over documents as bytes, which crud's routes serve; the contract's own methods turn
+    them into models.
+    """
+
+    def __init__(self, resource: Resource[M], store: Store) -> None:
+        self.resource = resource
+        self.store = store
+
+    async def create_document(self, item: M) -> Written:
+        """Store a new item; see `create`."""
+
+        def decide(current: Document | None) -> M:
+            if current is not None:
+                message = f"There is a {self.resource.name} with this {self.resource.id_field} already"
+                raise ResourceConflict(message, errors=[FieldError(self.resource.id_field, message)])
+            return item
+
+        return await self.store.write(self.resource, self.resource.id_of(item), decide)
+
+    async def read_document(self, id: str) -> Document:
+        """Return what is stored; see `get`."""
+        document = await self.store.read(self.resource, id)
+        if document is None:
+            raise self._not_found(id)
+        return document
+
+    async def replace_document(self, item: M, preconditions: Preconditions) -> Written:
+        """Put the item in the place of the stored one; see `replace`."""
+        id = self.resource.id_of(item)
+
+        def decide(current: Document | None) -> M:
+            if current is None and not preconditions.creates:
+                raise self._not_found(id)
+            preconditions.check_write(None if current is None else current.revision)
+            return item
+
+        return await self.store.write(self.resource, id, decide)
+
+    async def patch_document(
+        self,
+        id: str,
+        changes: Mapping[str, JsonValue],
+        preconditions: Preconditions = NO_PRECONDITIONS,
+    ) -> Written:
+        """Apply a merge patch to the stored item; see `patch`."""
+        if changes.get(self.resource.id_field, id) != id:
+            raise ValidationFailed(
+                f"The id of a {self.resource.name} cannot be changed",
+                errors=[FieldError(self.resource.id_field, f"Must be {id} or absent")],
+            )
+
+        def decide(current: Document | None) -> M:
+            if current is None:
+                raise self._not_found(id)
+            preconditions.check_write(current.revision)
+            merged = merge_patch(from_json(current.body), dict(changes))
+            return parse_model(self.resource.write_model, to_json(merged))
+
+        return await self.store.write(self.resource, id, decide)
+
+    async def delete_document(self, id: str, preconditions: Preconditions = NO_PRECONDITIONS) -> Written:
+        """Remove the stored item; see `delete`."""
+
+        def decide(current: Document | None) -> None:
+            if current is None:
+                raise self._not_found(id)
+            preconditions.check_write(current.revision)
+
+        return await self.store.write(self.resource, id, decide)
+
+    async def list_documents(self, query: ListQuery) -> DocumentPage:
+        """Return one page of what matches; see `list`."""
+        return await self.store.list(self.resource, query)
+
+    async def create(self, item: M) -> M:
+        return self._model(await self.create_document(item))
+
+    async def get(self, id: str) -> M:
+        return self._parse((await self.read_document(check_id(self.resource, id))).body)
+
+    async def replace(self, item: M, *, if_match: int | None = None, create: bool = False) -> M:
+        preconditions = Preconditions.of_write(if_match=if_match, create=create)
+        return self._model(await self.replace_document(item, preconditions))
+
+    async def patch(self, id: str, changes: Mapping[str, JsonValue], *, if_match: int | None = None) -> M:
+        changes = parse_patch(self.resource, to_json(changes))
+        preconditions = Preconditions.of_write(if_match=if_match)
+        return self._model(await self.patch_document(check_id(self.resource, id), changes, preconditions))
+
+    async def delete(self, id: str, *, if_match: int | None = None) -> None:
+        await self.delete_document(check_id(self.resource, id), Preconditions.of_write(if_match=if_match))
+
+    async def list(
+        self,
+        pagination: PaginationParams | None = None,
+        filters: FilterParams | None = None,
+    ) -> Page[M]:
+        query = build_query(self.resource, pagination, filters)
+        page = await self.list_documents(query)
+        items = [self._parse(body) for body in page.bodies]
+        return Page(
+            items=items,
+            limit=query.limit,
+            next_cursor=page.next_cursor,
+            total=page.total,
+        )
+
+    def _model(self, written: Written) -> M:
+        assert written.document is not None  # noqa: S101 (only a deletion leaves none)
+        return self._parse(written.document.body)
+
+    def _parse(self, body: bytes) -> M:
+        return self.resource.model.model_validate_json(body)
+
+    def _not_found(self, id: str) -> ResourceNotFound:
+        return ResourceNotFound(f"There is no {self.resource.name} with {self.resource.id_field} {id!r}")
+
+
+class StoredCache(StoredCollection[CacheEntry], CacheServiceContract):
+    """The cache in a store."""
+
+    async def invalidate(self, *, tag: str | None = None, service: str | None = None) -> int:
+        return await self.invalidate_where(invalidation_conditions(InvalidationParams(tag=tag, service=service)))
+
+    async def invalidate_where(self, conditions: tuple[Condition, ...]) -> int:
+        """Remove what matches; see `invalidate`."""
+        return await self.store.delete_where(self.resource, conditions)
+
+    async def stats(self) -> CacheStats:
+        return await self.store.stats(self.resource)
+
+
+class StoredUsers(StoredCollection[UserProfile], UserServiceContract):
+    """The users in a store."""
+
+
+class StoredModels(StoredCollection[ModelConfiguration], ModelServiceContract):
+    """The model configurations in a store."""
+
+
+class StoredDatasets(StoredCollection[Dataset], DatasetServiceContract):
+    """The datasets in a store."""
+
+
+class StoredSettings(StoredCollection[SystemSetting], SettingsServiceContract):
+    """The settings in a store."""
+
+
+class StoredCRUDService(CRUDServiceContract):
+    """The five collections over one store, which it closes."""
+
+    cache: StoredCache
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.cache = StoredCache(CACHE, store)
+        self.users = StoredUsers(USERS, store)
+        self.models = StoredModels(MODELS, store)
+        self.datasets = StoredDatasets(DATASETS, store)
+        self.settings = StoredSettings(SETTINGS, store)
+
+    def collection(self, resource: Resource[Any]) -> StoredCollection[Any]:
+        """Return the collection that keeps this resource."""
+        collection: StoredCollection[Any] = getattr(self, resource.collection)
+        return collection
+
+    async def aclose(self) -> None:
+        await self._store.aclose()

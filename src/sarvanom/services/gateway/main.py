@@ -1,0 +1,58 @@
+"""The composition root of the gateway: the edge, and the resource routes over the hop to crud."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import structlog
+from fastapi import FastAPI
+
+from sarvanom.services.gateway.relay import Relay
+from sarvanom.settings import GatewaySettings, split_list
+from sarvanom.shared.clients.service_client import ServiceClient, ServiceClientFactory
+from sarvanom.web.docs import register_docs
+from sarvanom.web.edge import gateway_edge
+from sarvanom.web.health import register_health
+from sarvanom.web.resource_routes import add_resource_routes
+from sarvanom.web.service import Service
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def create_app(settings: GatewaySettings | None = None) -> FastAPI:
+    """Return the application in front of the crud instances that the settings name."""
+    settings = settings or GatewaySettings.load()
+    hop = ServiceClientFactory().hop(settings.crud_urls, timeout=settings.upstream_timeout)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await hop.aclose()
+
+    app = Service(
+        title="SarvanOM",
+        summary="The backend in which an LLM application keeps its state.",
+        version=version("sarvanom"),
+        lifespan=lifespan,
+        edge=gateway_edge(
+            structlog.get_logger("sarvanom.access"),
+            trusted_hosts=_trusted_hosts(settings),
+            cors_origins=split_list(settings.cors_origins),
+            max_body_bytes=settings.max_body_bytes,
+        ),
+    )
+    add_resource_routes(app, Relay(hop))
+    client = ServiceClient(hop)
+
+    async def check_crud() -> None:
+        await client.request("GET", "/health")
+
+    register_health(app, service="gateway", version=app.version, checks={"crud": check_crud})
+    register_docs(app)
+    return app
+
+
+def _trusted_hosts(settings: GatewaySettings) -> list[str]:
+    if settings.trusted_hosts is not None:
+        return split_list(settings.trusted_hosts)
+    return [*_LOOPBACK] if settings.gateway_host in _LOOPBACK else ["*"]

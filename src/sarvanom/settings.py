@@ -1,0 +1,137 @@
+"""The settings of each process: from flags, the environment, `.env`, `sarvanom.toml`, in this order.
+
+Only `cli` and the two `main` modules import this; everything else is handed what it needs.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+PREFIX = "SARVANOM_"
+_Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class BadSettings(Exception):
+    """A setting cannot be used; the text says which and what would be right."""
+
+
+class ProcessSettings(BaseSettings):
+    """What both services have in common."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        toml_file="sarvanom.toml",
+        extra="ignore",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes of each service."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is logged."""
+    log_format: Literal["console", "json"] | None = None
+    """How it is logged: console on a terminal, else json."""
+    stop_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """How long requests under way may take when a service stops."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (Pydantic names it)
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Add the TOML file below the environment."""
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Return the settings, those given first.
+
+        Raises:
+            BadSettings: one has a value that cannot be used.
+        """
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise BadSettings("; ".join(_explain(found) for found in error.errors(include_url=False))) from None
+        except (OSError, ValueError) as error:
+            raise BadSettings(f"The settings cannot be read: {error}") from None
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings as environment variables, for a child process."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {
+            f"{PREFIX}{name.upper()}": ",".join(value) if isinstance(value, list) else str(value)
+            for name, value in values.items()
+        }
+
+
+class CrudSettings(ProcessSettings):
+    """The settings of crud."""
+
+    data_dir: Path = Path("data")
+    """Folder of the embedded database."""
+    database_url: str | None = None
+    """The database: sqlite:///FILE; left out, a file in the data folder."""
+    crud_host: str = "127.0.0.1"
+    """Address that crud listens on."""
+    crud_port: _Port = 8001
+    """Port that crud listens on."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: str | None) -> str | None:
+        if url is not None and not (url.startswith("sqlite:///") and len(url) > len("sqlite:///")):
+            raise ValueError("must be sqlite:/// and a file; other databases are not there yet")
+        return url
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite file."""
+        return self.data_dir / "sarvanom.db" if self.database_url is None else Path(self.database_url[10:])
+
+
+class GatewaySettings(ProcessSettings):
+    """The settings of the gateway."""
+
+    gateway_host: str = "127.0.0.1"
+    """Address that the gateway listens on."""
+    gateway_port: _Port = 8000
+    """Port that the gateway listens on."""
+    crud_urls: str = "http://127.0.0.1:8001"
+    """Where crud is: URLs separated by commas, dns://HOST:PORT, or dns+srv://NAME."""
+    upstream_timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """Seconds that crud may take for an answer."""
+    max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 10 * 2**20
+    """The largest request body."""
+    trusted_hosts: str | None = None
+    """Names by which the gateway may be called, separated by commas; *.example.org and * are allowed.
+
+    Left out, the loopback's names if the gateway listens there, else any.
+    """
+    trusted_proxies: str | None = None
+    """Addresses of proxies whose X-Forwarded headers are believed, separated by commas."""
+    cors_origins: str | None = None
+    """Origins of web pages that may call the API, separated by commas."""
+
+
+class UpSettings(GatewaySettings, CrudSettings):
+    """The settings of both services in one."""
+
+
+def split_list(value: str | None) -> list[str]:
+    """Return the items of a setting that holds several, separated by commas."""
+    return [item.strip() for item in (value or "").split(",") if item.strip()]
+
+
+def _explain(found: Any) -> str:
+    name = ".".join(str(part) for part in found["loc"])
+    message = found["msg"].removeprefix("Value error, ")
+    return f"{PREFIX}{name.upper()}={found['input']}: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,121 @@
+"""Spreads requests over the instances of a service."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+
+from sarvanom.shared.clients.discovery import WeightedEndpoint
+from sarvanom.shared.clients.transport import Request, Response, Transport
+from sarvanom.shared.contracts.discovery import Endpoint
+from sarvanom.shared.contracts.service_contracts import ServiceDiscoveryContract
+from sarvanom.shared.errors import ServiceUnavailable, UpstreamFailed, UpstreamTimeout
+
+
+class _Lane:
+    """One instance, the transport to it, and how busy it is."""
+
+    __slots__ = ("credit", "endpoint", "is_gone", "transport", "under_way", "weight")
+
+    def __init__(self, endpoint: Endpoint, transport: Transport) -> None:
+        self.endpoint = endpoint
+        self.transport = transport
+        self.weight = endpoint.weight if isinstance(endpoint, WeightedEndpoint) else 1
+        self.under_way = 0
+        self.credit = 0
+        self.is_gone = False
+
+
+class BalancingTransport(Transport):
+    """Sends each request to the healthy instance with the fewest requests under way for its weight.
+
+    An instance that cannot be reached is reported as unhealthy, and the next one is tried, since nothing was sent; one
+    that breaks off or is late is reported, and the error is the caller's. Owns `discovery` and what `connect` returns.
+    """
+
+    def __init__(self, discovery: ServiceDiscoveryContract, connect: Callable[[str], Transport]) -> None:
+        self._discovery = discovery
+        self._connect = connect
+        self._endpoints: Sequence[Endpoint] = ()
+        self._lanes: dict[str, _Lane] = {}
+        self._choices: list[_Lane] = []
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def send(self, request: Request) -> Response:
+        """Return the answer of the first instance that could be reached."""
+        lane = await self._pick()
+        tried: list[_Lane] = []
+        while True:
+            try:
+                return await self._send_along(lane, request)
+            except ServiceUnavailable:
+                tried.append(lane)
+                if (untried := await self._pick_untried(tried)) is None:
+                    raise
+                lane = untried
+
+    async def aclose(self) -> None:
+        """Close the discovery and every transport."""
+        await self._discovery.aclose()
+        lanes = list(self._lanes.values())
+        await asyncio.gather(*(lane.transport.aclose() for lane in lanes), *self._closing)
+
+    async def _send_along(self, lane: _Lane, request: Request) -> Response:
+        lane.under_way += 1
+        try:
+            response = await lane.transport.send(request)
+        except (ServiceUnavailable, UpstreamFailed, UpstreamTimeout):
+            self._discovery.report(lane.endpoint, healthy=False)
+            raise
+        finally:
+            lane.under_way -= 1
+            if lane.is_gone:
+                self._close_if_unused(lane)
+        if not lane.endpoint.healthy:
+            self._discovery.report(lane.endpoint, healthy=True)
+        return response
+
+    def _follow(self, endpoints: Sequence[Endpoint]) -> None:
+        """Bring the lanes in line with what discovery says now."""
+        gone = self._lanes
+        self._lanes = {}
+        for endpoint in endpoints:
+            lane = gone.pop(endpoint.url, None) or _Lane(endpoint, self._connect(endpoint.url))
+            lane.endpoint = endpoint
+            self._lanes[endpoint.url] = lane
+        healthy = [lane for lane in self._lanes.values() if lane.endpoint.healthy]
+        self._choices = healthy or list(self._lanes.values())
+        self._endpoints = endpoints
+        for lane in gone.values():
+            lane.is_gone = True
+            self._close_if_unused(lane)
+
+    async def _pick(self) -> _Lane:
+        endpoints = await self._discovery.endpoints()
+        if endpoints is not self._endpoints:
+            self._follow(endpoints)
+        choices = self._choices
+        return choices[0] if len(choices) == 1 else _least_busy(choices)
+
+    async def _pick_untried(self, tried: Sequence[_Lane]) -> _Lane | None:
+        """Return a lane for a request that these lanes could not carry: a healthy one if there is any."""
+        await self._pick()
+        lanes = [lane for lane in self._lanes.values() if lane not in tried]
+        choices = [lane for lane in lanes if lane.endpoint.healthy] or lanes
+        return _least_busy(choices) if choices else None
+
+    def _close_if_unused(self, lane: _Lane) -> None:
+        if lane.under_way == 0:
+            task = asyncio.ensure_future(lane.transport.aclose())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+
+def _least_busy(lanes: Sequence[_Lane]) -> _Lane:
+    """Return the lane with the least to do for its weight; ties are broken in turn, smoothly by weight (as nginx)."""
+    least = min(lane.under_way / lane.weight for lane in lanes)
+    tied = [lane for lane in lanes if lane.under_way / lane.weight == least]
+    for lane in tied:
+        lane.credit += lane.weight
+    chosen = max(tied, key=attrgetter("credit"))
+    chosen.credit -= sum(lane.weight for lane in tied)
+    return chosen

@@ -1,0 +1,102 @@
+"""One collection over HTTP."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from sarvanom.shared.clients.http_service import ServiceClient
+from sarvanom.shared.clients.transport import Response
+from sarvanom.shared.contracts.service_contracts import CollectionContract
+from sarvanom.shared.errors import FieldError, UpstreamFailed, ValidationFailed
+from sarvanom.shared.models.crud_models import (
+    CRUDResponse,
+    FilterParams,
+    ListResponse,
+    Page,
+    PaginationParams,
+    ResourceModel,
+)
+from sarvanom.shared.models.fields import JsonObject
+from sarvanom.shared.queries import encode_query
+from sarvanom.shared.resources import Resource, is_valid_id
+from sarvanom.shared.validation import field_errors
+
+_JSON_BODY: Final = {"content-type": "application/json"}
+_PATCH_BODY: Final = {"content-type": "application/merge-patch+json"}
+_PATCHES: Final = TypeAdapter[dict[str, JsonValue]](JsonObject)
+
+
+class CollectionClient[M: ResourceModel](CollectionContract[M]):
+    """A collection behind a `ServiceClient`; raises `UpstreamFailed` for an answer that is none of the API's."""
+
+    def __init__(self, service: ServiceClient, resource: Resource[M]) -> None:
+        self.resource = resource
+        self._service = service
+        self._item: TypeAdapter[CRUDResponse[M]] = TypeAdapter(CRUDResponse[resource.model])  # type: ignore[name-defined]
+        self._items: TypeAdapter[ListResponse[M]] = TypeAdapter(ListResponse[resource.model])  # type: ignore[name-defined]
+
+    async def create(self, item: M) -> M:
+        """POST it to the collection."""
+        target = f"/{self.resource.collection}"
+        return self._read(await self._service.request("POST", target, body=item.to_json(), headers=_JSON_BODY))
+
+    async def get(self, id: str) -> M:
+        """GET it."""
+        return self._read(await self._service.request("GET", self._path(id)))
+
+    async def replace(self, item: M, *, if_match: int | None = None, create: bool = False) -> M:
+        """PUT it, on the condition that was asked for."""
+        headers = {**_JSON_BODY, **_condition(if_match)}
+        if create:
+            headers["if-none-match"] = "*"
+        target = self._path(self.resource.id_of(item))
+        return self._read(await self._service.request("PUT", target, body=item.to_json(), headers=headers))
+
+    async def patch(self, id: str, changes: Mapping[str, JsonValue], *, if_match: int | None = None) -> M:
+        """PATCH it."""
+        try:
+            body = _PATCHES.dump_json(_PATCHES.validate_python(dict(changes)))
+        except ValidationError as error:
+            raise ValidationFailed("The patch is no valid JSON", errors=field_errors(error)) from None
+        headers = {**_PATCH_BODY, **_condition(if_match)}
+        return self._read(await self._service.request("PATCH", self._path(id), body=body, headers=headers))
+
+    async def delete(self, id: str, *, if_match: int | None = None) -> None:
+        """DELETE it."""
+        await self._service.request("DELETE", self._path(id), headers=_condition(if_match))
+
+    async def list(self, pagination: PaginationParams | None = None, filters: FilterParams | None = None) -> Page[M]:
+        """GET a page of the collection."""
+        query = encode_query(pagination, filters)
+        target = f"/{self.resource.collection}" + (f"?{query}" if query else "")
+        answer = parse_answer(self._items, await self._service.request("GET", target))
+        page = answer.metadata
+        return Page[M].model_construct(
+            items=answer.data.items, limit=page.limit, next_cursor=page.next_cursor, total=page.total
+        )
+
+    def _path(self, id: str) -> str:
+        """Return the item's path; an id that breaks the grammar could be read as another path, so it is never sent."""
+        if not is_valid_id(id):
+            field = self.resource.id_field
+            raise ValidationFailed(
+                f"This is no id of a {self.resource.name}",
+                errors=[FieldError(field, "Must be 1 to 255 characters that may stand in a URL path as they are")],
+            )
+        return self.resource.path(id)
+
+    def _read(self, response: Response) -> M:
+        return parse_answer(self._item, response).data
+
+
+def parse_answer[T](envelope: TypeAdapter[T], response: Response) -> T:
+    """Return the answer as the envelope it should be; raises `UpstreamFailed` if it is none."""
+    try:
+        return envelope.validate_json(response.body)
+    except ValidationError:
+        raise UpstreamFailed("The service's answer is none of this API's") from None
+
+
+def _condition(if_match: int | None) -> dict[str, str]:
+    return {} if if_match is None else {"if-match": f'"{if_match}"'}

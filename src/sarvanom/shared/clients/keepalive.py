@@ -1,0 +1,70 @@
+"""The gateway's hop: plain HTTP/1.1 over pooled connections, with little between a request and its bytes."""
+
+import asyncio
+from typing import Final
+from urllib.parse import urlsplit
+
+from sarvanom.shared.clients.connection_pool import ConnectionPool, PoolLimits
+from sarvanom.shared.clients.http_request import encode_head
+from sarvanom.shared.clients.transport import Request, Response, Transport
+from sarvanom.shared.errors import UpstreamFailed
+
+_REPEATABLE: Final = frozenset({"GET", "HEAD"})
+_DEFAULTS: Final = PoolLimits()
+
+
+class KeepAliveTransport(Transport):
+    """Carries requests to one `http://host:port`.
+
+    `timeout` bounds a request from the wait for a connection to the last byte of its answer; a request that a service
+    did not get, because it had just closed an idle connection, is sent once more if it is a GET or HEAD.
+    `max_response_bytes` bounds an answer, its head included. Give `idle_timeout` a value below the service's own.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = 30.0,
+        connect_timeout: float = _DEFAULTS.connect_timeout,
+        max_connections: int = _DEFAULTS.connections,
+        idle_timeout: float = _DEFAULTS.idle_timeout,
+        max_response_bytes: int = _DEFAULTS.response_bytes,
+    ) -> None:
+        host, port, self._host = parse_origin(url)
+        limits = PoolLimits(max_connections, idle_timeout, connect_timeout, max_response_bytes)
+        self._pool = ConnectionPool(host, port, limits)
+        self._timeout = timeout
+
+    async def send(self, request: Request) -> Response:
+        """Return the answer; raises as the contract says, and `InternalError` if the request cannot be written."""
+        head = encode_head(request, self._host)
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        bodiless = request.method == "HEAD"
+        pool = self._pool
+        connection = pool.idle.pop() if pool.idle else await pool.take(deadline)
+        try:
+            return await connection.ask(head, request.body, bodiless=bodiless, deadline=deadline)
+        except UpstreamFailed:
+            if not connection.is_stale or request.method not in _REPEATABLE:
+                raise
+        finally:
+            pool.release(connection)
+        connection = await pool.take(deadline, fresh=True)
+        try:
+            return await connection.ask(head, request.body, bodiless=bodiless, deadline=deadline)
+        finally:
+            pool.release(connection)
+
+    async def aclose(self) -> None:
+        """Drop all connections; who waits for one gets `ServiceUnavailable`."""
+        await self._pool.aclose()
+
+
+def parse_origin(url: str) -> tuple[str, int, bytes]:
+    """Return host, port and `host` header of an origin; raises `ValueError` if the URL is anything else."""
+    parts = urlsplit(url)
+    plain = parts.scheme == "http" and parts.path in ("", "/") and "@" not in parts.netloc
+    if not plain or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{url!r} is no URL of the form http://host:port")
+    return parts.hostname, parts.port or 80, parts.netloc.encode("ascii")

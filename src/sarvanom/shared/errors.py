@@ -1,0 +1,140 @@
+"""Every deliberate error: its stable code, its HTTP status and what it says.
+
+A service raises one of these, `web` renders it as RFC 9457 problem details, and a client rebuilds the same class from
+the `code` it finds there, so that a `ResourceNotFound` crosses the wire as a `ResourceNotFound`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+
+class FieldError(NamedTuple):
+    """One reason why an input was refused: the field's dotted path ("" for the whole), and what would be right."""
+
+    field: str
+    message: str
+
+
+class SarvanOMError(Exception):
+    """What all deliberate errors have in common; `detail` is fit to be shown to the caller."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+    by_code: ClassVar[dict[str, type["SarvanOMError"]]] = {}
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+    def __init_subclass__(cls) -> None:
+        SarvanOMError.by_code[cls.code] = cls
+
+
+class InternalError(SarvanOMError):
+    """A defect of ours; the detail names the request id and nothing else."""
+
+    code = "internal_error"
+
+
+class MalformedJSON(SarvanOMError):
+    """The body is not JSON at all."""
+
+    status, code, title = 400, "malformed_json", "Malformed JSON"
+
+
+class InvalidHeader(SarvanOMError):
+    """A header that the request depends on cannot be read."""
+
+    status, code, title = 400, "invalid_header", "Invalid header"
+
+
+class UntrustedHost(SarvanOMError):
+    """The Host header names no host that this gateway serves."""
+
+    status, code, title = 400, "untrusted_host", "Untrusted host"
+
+
+class RouteNotFound(SarvanOMError):
+    """No resource of the API has this path."""
+
+    status, code, title = 404, "route_not_found", "No such path"
+
+
+class ResourceNotFound(SarvanOMError):
+    """The collection holds nothing under this id."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+
+class MethodNotAllowed(SarvanOMError):
+    """The path exists, but not with this method; the `Allow` header lists those it has."""
+
+    status, code, title = 405, "method_not_allowed", "Method not allowed"
+
+
+class ResourceConflict(SarvanOMError):
+    """The id or a unique field is taken by another resource; `errors` names the field."""
+
+    status, code, title = 409, "already_exists", "Already exists"
+
+
+class PreconditionFailed(SarvanOMError):
+    """`If-Match` or `If-None-Match` does not hold for the resource as it is now."""
+
+    status, code, title = 412, "precondition_failed", "Precondition failed"
+
+
+class PayloadTooLarge(SarvanOMError):
+    """The body is larger than this service takes."""
+
+    status, code, title = 413, "payload_too_large", "Payload too large"
+
+
+class UnsupportedMediaType(SarvanOMError):
+    """The body is of a media type that this path does not read."""
+
+    status, code, title = 415, "unsupported_media_type", "Unsupported media type"
+
+
+class ValidationFailed(SarvanOMError):
+    """The input was understood and breaks a rule; `errors` says which fields, and how."""
+
+    status, code, title = 422, "validation_failed", "Validation failed"
+
+
+class UpstreamFailed(SarvanOMError):
+    """The service behind the gateway broke off or spoke no HTTP; a write may or may not have been carried out."""
+
+    status, code, title = 502, "upstream_failed", "Upstream failed"
+
+
+class ServiceUnavailable(SarvanOMError):
+    """The service, or what it depends on, cannot be reached; the request was not carried out."""
+
+    status, code, title = 503, "service_unavailable", "Service unavailable"
+
+
+class UpstreamTimeout(SarvanOMError):
+    """The service behind the gateway did not answer in time; a write may or may not have been carried out."""
+
+    status, code, title = 504, "upstream_timeout", "Upstream timeout"
+
+
+def error_from_code(
+    code: str,
+    detail: str,
+    *,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> SarvanOMError:
+    """Rebuild the error that was rendered with `code`; an unknown code becomes an `InternalError`."""
+    return SarvanOMError.by_code.get(code, InternalError)(detail, errors=errors, headers=headers)

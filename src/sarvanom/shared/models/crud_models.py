@@ -1,0 +1,270 @@
+"""The five resources as Pydantic models, the envelope they travel in, and the parameters of a list."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
+from pydantic import (
+    JsonValue as AnyJson,
+)
+from pydantic_core import PydanticCustomError
+
+from sarvanom.shared.models.fields import (
+    EXACT_INTEGER,
+    MAX_INTEGER,
+    Email,
+    JsonObject,
+    JsonValue,
+    Name,
+    QueryBool,
+    ResourceId,
+    ShortText,
+    Tags,
+    Text,
+)
+
+MAX_LIMIT = 1000
+MAX_TTL = 10 * 365 * 24 * 3600
+
+type FilterValue = str | int | bool | datetime | list[str] | list[int]
+
+
+class ResourceModel(BaseModel):
+    """What every resource carries; the last three fields are the server's and are None until it has stored it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )
+
+    server_fields: ClassVar[frozenset[str]] = frozenset({"created_at", "updated_at", "revision"})
+
+    service: Name = "default"
+    """The service that owns the resource."""
+    created_at: Annotated[datetime | None, Field(json_schema_extra={"readOnly": True})] = None
+    """When it was created (UTC, RFC 3339). Set by the server."""
+    updated_at: Annotated[datetime | None, Field(json_schema_extra={"readOnly": True})] = None
+    """When it was last written (UTC, RFC 3339). Set by the server."""
+    revision: Annotated[int | None, Field(json_schema_extra={"readOnly": True})] = None
+    """The revision of its last change, which is also its ETag. Set by the server."""
+
+    def to_json(self) -> bytes:
+        """Return the resource as JSON text without the server's fields: what a write sends and what a store keeps."""
+        return self.__pydantic_serializer__.to_json(self, exclude=set(self.server_fields))
+
+
+class CacheEntry(ResourceModel):
+    """A cached answer; gone `ttl` seconds after it was last written."""
+
+    key: ResourceId
+    value: JsonValue
+    """Any JSON."""
+    ttl: Annotated[int, Field(ge=1, le=MAX_TTL)] | None = 3600
+    """Seconds to live; null keeps the entry until it is deleted."""
+    tags: Tags = []
+    """Labels by which entries are found and invalidated together."""
+
+
+class UserProfile(ResourceModel):
+    """A user of the application."""
+
+    user_id: ResourceId
+    username: Name
+    """Unique, without regard to case."""
+    email: Email
+    """Unique, without regard to case."""
+    preferences: JsonObject = {}
+    """What the user chose."""
+    settings: JsonObject = {}
+    """What the application keeps about the user."""
+
+
+class ModelConfiguration(ResourceModel):
+    """How the application calls one model."""
+
+    model_name: ResourceId
+    provider: Name
+    parameters: JsonObject = {}
+    """Limits, prices, abilities, defaults: whatever the application needs to know of the model."""
+    enabled: bool = True
+    priority: Annotated[int, Field(ge=1, le=10)] = 5
+    """Which model to prefer, 10 first."""
+
+
+class Dataset(ResourceModel):
+    """A dataset that the application knows of."""
+
+    dataset_id: ResourceId
+    name: Name
+    description: Text = ""
+    source: Annotated[str, Field(max_length=4096)] = ""
+    """Where the data is: a path or a URL."""
+    format: ShortText = ""
+    size: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
+    """Bytes; null if unknown."""
+    metadata: JsonObject = {}
+    """What else is known of it: licence, schema, hash, provenance."""
+
+
+def _refuse_encrypted(value: bool) -> bool:  # noqa: FBT001 (Pydantic calls it)
+    if value:
+        raise PydanticCustomError(
+            "encryption_unavailable",
+            "Must be false: this version does not encrypt settings yet",
+        )
+    return value
+
+
+class SystemSetting(ResourceModel):
+    """One setting of the application."""
+
+    setting_key: ResourceId
+    setting_value: JsonValue
+    """Any JSON."""
+    category: ShortText = ""
+    description: Text = ""
+    encrypted: Annotated[
+        bool,
+        AfterValidator(_refuse_encrypted),
+        WithJsonSchema({"type": "boolean", "const": False, "default": False}),
+    ] = False
+    """Whether the value is ciphertext at rest; true is refused until this version can encrypt."""
+
+
+class CacheStats(BaseModel):
+    """What the cache holds, and what happened to it since the store was made."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    entries: int
+    """Live entries."""
+    bytes: int
+    """Bytes of the live entries' stored JSON."""
+    hits: int
+    """Reads of one entry that found it."""
+    misses: int
+    """Reads of one entry that did not."""
+    expirations: int
+    """Entries whose time ran out and whose storage was reclaimed."""
+
+
+class Deleted(BaseModel):
+    """How many resources a deletion by filter removed."""
+
+    deleted: int
+
+
+class Items[M](BaseModel):
+    """The `data` of a list."""
+
+    items: list[M]
+
+
+class PageMetadata(BaseModel):
+    """The `metadata` of a list."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    limit: int
+    next_cursor: str | None
+    """Pass it as `cursor` to read on; null on the last page."""
+    total: int | None = None
+    """How many resources match; only there if `include_total=true` asked for it."""
+
+
+class Page[M](BaseModel):
+    """One page of a list, as services and clients hand it over."""
+
+    items: list[M]
+    limit: int
+    next_cursor: str | None
+    total: int | None = None
+
+
+class CRUDResponse[D](BaseModel):
+    """The envelope of every successful answer."""
+
+    status: Literal["success"] = "success"
+    message: str
+    data: D
+    metadata: dict[str, AnyJson] = {}
+
+
+class ListResponse[M](BaseModel):
+    """The envelope of a list."""
+
+    status: Literal["success"] = "success"
+    message: str
+    data: Items[M]
+    metadata: PageMetadata
+
+
+class PaginationParams(BaseModel):
+    """Which page of a list, in which order."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), EXACT_INTEGER] = 100
+    """At most this many items; a page also ends early at 16 MiB."""
+    cursor: Annotated[str, Field(max_length=4096)] | None = None
+    """`next_cursor` of the page before."""
+    skip: Annotated[int, Field(ge=0, le=MAX_INTEGER), EXACT_INTEGER] = 0
+    """Leave out this many items first; a cursor is faster and stays stable while rows come and go."""
+    sort: Annotated[str, Field(max_length=255)] | None = None
+    """Fields to sort by, comma separated, `-` for descending: `-updated_at,username`. Ties are broken by id."""
+    include_total: QueryBool = False
+    """Also count everything that matches."""
+
+
+class FilterParams(BaseModel):
+    """Conditions of a list: `field=value` or `field__operator=value`, all of which must hold.
+
+    Which fields and operators there are is declared with the resource; a collection refuses any other with
+    `ValidationFailed`.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    def __init__(self, **conditions: FilterValue) -> None:
+        super().__init__(**conditions)
+
+    @property
+    def conditions(self) -> dict[str, FilterValue]:
+        """The conditions as they were given."""
+        return dict(self.model_extra or {})
+
+    def with_conditions(self, **conditions: FilterValue) -> Self:
+        """Return the same filter with more conditions."""
+        return type(self)(**{**self.conditions, **conditions})
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 problem details."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    type: Annotated[str, Field(examples=["about:blank"])] = "about:blank"
+    title: str
+    status: int
+    code: str
+    """Stable and greppable: what programs decide by."""
+    detail: str
+    request_id: str
+    errors: list["ProblemField"] = []
+    """Which fields were refused and why."""
+
+
+class ProblemField(BaseModel):
+    """One reason why an input was refused."""
+
+    field: str
+    message: str

@@ -1,0 +1,106 @@
+"""The types of the fields that resources are made of."""
+
+import math
+from typing import Annotated, Final
+
+import pydantic
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError, to_json
+
+MAX_ID_LENGTH: Final = 255
+MAX_JSON_DEPTH: Final = 100
+MAX_INTEGER: Final = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact (RFC 8259, section 6)."""
+
+# RFC 3986 pchar without percent-encoding; `/` stands between segments that are neither empty nor `.` nor `..`.
+_PCHAR_BUT_DOT = r"[A-Za-z0-9\-_~!$&'()*+,;=:@]"
+_PCHAR = r"[A-Za-z0-9\-._~!$&'()*+,;=:@]"
+_SEGMENT = rf"(?:\.{{0,2}}{_PCHAR_BUT_DOT}{_PCHAR}*|\.{{3}}{_PCHAR}*)"
+ID_PATTERN: Final = rf"^{_SEGMENT}(?:/{_SEGMENT})*$"
+
+# https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+EMAIL_PATTERN: Final = rf"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\.{_LABEL})*$"
+
+# No C0 control characters, no DEL: PostgreSQL stores no NUL, and nobody names things with the others.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
+ResourceId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=ID_PATTERN),
+]
+ShortText = Annotated[str, StringConstraints(max_length=255, pattern=_PRINTABLE)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_PRINTABLE)]
+Email = Annotated[
+    str,
+    StringConstraints(max_length=254, pattern=EMAIL_PATTERN),
+    Field(json_schema_extra={"format": "email"}),
+]
+Text = Annotated[str, StringConstraints(max_length=100_000)]
+
+
+def _check_json(value: pydantic.JsonValue) -> pydantic.JsonValue:
+    """Refuse what JSON cannot carry (NaN, infinity, also as 1e999) and nesting that readers choke on."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    text = to_json(value, inf_nan_mode="constants")
+    suspicious = b"NaN" in text or b"Infinity" in text or text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH
+    if suspicious:
+        _walk(value, 1)
+    return value
+
+
+def _walk(value: pydantic.JsonValue, depth: int) -> None:
+    match value:
+        case float() if not math.isfinite(value):
+            raise PydanticCustomError("json_number", "Numbers must be finite and within the range of a double")
+        case dict() | list() if depth > MAX_JSON_DEPTH:
+            raise PydanticCustomError(
+                "json_depth",
+                "JSON must be nested at most {limit} deep",
+                {"limit": MAX_JSON_DEPTH},
+            )
+        case dict():
+            for item in value.values():
+                _walk(item, depth + 1)
+        case list():
+            for item in value:
+                _walk(item, depth + 1)
+        case _:
+            pass
+
+
+JsonValue = Annotated[pydantic.JsonValue, AfterValidator(_check_json)]
+JsonObject = Annotated[
+    dict[str, pydantic.JsonValue],
+    AfterValidator(_check_json),
+    WithJsonSchema({"type": "object", "additionalProperties": True}),
+]
+Tags = Annotated[list[Name], Field(max_length=64)]
+
+
+def _exact_bool(value: object) -> object:
+    if isinstance(value, str) and value not in ("true", "false"):
+        raise PydanticCustomError("query_boolean", "Must be true or false")
+    return value
+
+
+def _exact_int(value: object) -> object:
+    digits = value.removeprefix("-") if isinstance(value, str) else "0"
+    if not (digits.isascii() and digits.isdigit()):
+        raise PydanticCustomError("query_integer", "Must be an integer")
+    return value
+
+
+EXACT_INTEGER: Final = BeforeValidator(_exact_int)
+"""Refuses spellings of an integer in a query string that JSON does not have, such as 1_000 or 2.0."""
+
+QueryBool = Annotated[bool, BeforeValidator(_exact_bool)]
+QueryInt = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER), EXACT_INTEGER]
+QueryText = Annotated[str, Field(max_length=4096)]

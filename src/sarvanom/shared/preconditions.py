@@ -1,0 +1,55 @@
+"""Conditional requests: which state a resource must be in for a request to be carried out (RFC 9110, section 13)."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from sarvanom.shared.errors import PreconditionFailed
+
+ANY: Final = frozenset({"*"})
+
+
+@dataclass(frozen=True, slots=True)
+class Preconditions:
+    """`If-Match` and `If-None-Match` as sets of entity tags (a revision as text, without quotes), or `ANY`."""
+
+    if_match: frozenset[str] | None = None
+    if_none_match: frozenset[str] | None = None
+
+    @classmethod
+    def of_write(cls, *, if_match: int | None = None, create: bool = False) -> Self:
+        """Return the preconditions that a contract's caller names by revision."""
+        return cls(
+            None if if_match is None else frozenset({str(if_match)}),
+            ANY if create else None,
+        )
+
+    @property
+    def creates(self) -> bool:
+        """Whether the caller wants the resource only if it does not exist: a replacement then creates it."""
+        return self.if_none_match == ANY
+
+    def check_write(self, revision: int | None) -> None:
+        """Hold the preconditions of a write against what is stored; None if nothing is.
+
+        Raises:
+            PreconditionFailed: they do not hold.
+        """
+        if self.if_match is not None and not _matches(self.if_match, revision):
+            raise PreconditionFailed(f"If-Match does not hold: {_describe(revision)}")
+        if self.if_none_match is not None and _matches(self.if_none_match, revision):
+            raise PreconditionFailed(f"If-None-Match does not hold: {_describe(revision)}")
+
+    def is_unchanged(self, revision: int) -> bool:
+        """Tell whether a reader already has this revision (304)."""
+        return self.if_none_match is not None and _matches(self.if_none_match, revision)
+
+
+NO_PRECONDITIONS: Final = Preconditions()
+
+
+def _matches(tags: frozenset[str], revision: int | None) -> bool:
+    return revision is not None and (tags is ANY or "*" in tags or str(revision) in tags)
+
+
+def _describe(revision: int | None) -> str:
+    return "the resource does not exist" if revision is None else f"the resource is at revision {revision}"

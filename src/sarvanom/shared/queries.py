@@ -1,0 +1,185 @@
+"""The parameters of a list: typed from a resource's declaration, encoded as a query string, paged by keyset cursors."""
+
+import base64
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import Annotated, Any, Final, NamedTuple
+from urllib.parse import urlencode
+
+from pydantic import AwareDatetime, BeforeValidator, Field, create_model
+from pydantic_core import PydanticCustomError, to_json
+
+from sarvanom.shared.models.crud_models import (
+    FilterParams,
+    FilterValue,
+    PaginationParams,
+)
+from sarvanom.shared.models.fields import QueryBool, QueryInt, QueryText
+from sarvanom.shared.resources import Column, ColumnKind, ColumnValue, Resource
+
+
+class Operator(StrEnum):
+    """How a condition compares; the value is the suffix of the query parameter."""
+
+    EQUALS = ""
+    AT_LEAST = "gte"
+    AT_MOST = "lte"
+    ONE_OF = "in"
+    STARTS_WITH = "prefix"
+    CONTAINS = "contains"
+
+
+OPERATORS: Final = {
+    ColumnKind.TEXT: (Operator.EQUALS, Operator.ONE_OF, Operator.STARTS_WITH),
+    ColumnKind.INTEGER: (
+        Operator.EQUALS,
+        Operator.ONE_OF,
+        Operator.AT_LEAST,
+        Operator.AT_MOST,
+    ),
+    ColumnKind.BOOLEAN: (Operator.EQUALS,),
+    ColumnKind.TIMESTAMP: (Operator.AT_LEAST, Operator.AT_MOST),
+    ColumnKind.TAGS: (Operator.CONTAINS,),
+}
+
+
+class Condition(NamedTuple):
+    """One condition; `value` is a list for `ONE_OF` (any of them) and `CONTAINS` (all of them)."""
+
+    column: Column
+    operator: Operator
+    value: Any
+
+
+class Order(NamedTuple):
+    """One sort key."""
+
+    column: Column
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """A list that has been validated against its resource.
+
+    `orders` ends in the id, which makes the order total; `after` holds one value per order: the last item of the page
+    before. `fields` are those an item is cut down to, or None for whole items.
+    """
+
+    conditions: tuple[Condition, ...]
+    orders: tuple[Order, ...]
+    limit: int
+    skip: int
+    after: tuple[ColumnValue, ...] | None
+    fields: tuple[str, ...] | None
+    include_total: bool
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether an index alone yields the page, so that its cost does not grow with the collection."""
+        return not self.conditions and not self.skip and not self.include_total and len(self.orders) == 1
+
+    def cursor(self, last: Sequence[ColumnValue]) -> str:
+        """Return the cursor of the page that follows an item with these sort values."""
+        return base64.urlsafe_b64encode(to_json([sort_text(self.orders), *last])).decode().rstrip("=")
+
+
+class ListParams(PaginationParams):
+    """The query parameters of a list over HTTP."""
+
+    fields: Annotated[str, Field(max_length=1024)] | None = None
+    """Cut items down to these fields, comma separated; the id is always there."""
+
+
+def encode_query(pagination: PaginationParams | None = None, filters: FilterParams | None = None) -> str:
+    """Return the parameters as a query string: what a client sends."""
+    pairs: list[tuple[str, str]] = []
+    if pagination is not None:
+        pairs += [(name, _text(value)) for name, value in pagination.model_dump(exclude_defaults=True).items()]
+    for name, value in filters.conditions.items() if filters is not None else ():
+        if isinstance(value, list) and name.endswith(f"__{Operator.ONE_OF}"):
+            pairs.append((name, ",".join(_quoted(_text(item)) for item in value)))
+        elif isinstance(value, list):
+            pairs += [(name, _text(item)) for item in value]
+        else:
+            pairs.append((name, _text(value)))
+    return urlencode(pairs)
+
+
+@lru_cache
+def list_params(resource: Resource[Any]) -> type[ListParams]:
+    """Return the model of the resource's query parameters, which also draws them in OpenAPI."""
+    sortable = "|".join(column.name for column in resource.columns if column.sortable)
+    fields = "|".join(resource.model.model_fields)
+    parameters: dict[str, Any] = {
+        "cursor": _parameter("cursor", str, max_length=4096),
+        "sort": _parameter("sort", str, schema={"pattern": f"^-?({sortable})(,-?({sortable}))*$"}, max_length=255),
+        "fields": _parameter("fields", str, schema={"pattern": f"^({fields})(,({fields}))*$"}, max_length=1024),
+    }
+    for column in resource.columns:
+        if column.filterable:
+            for operator in OPERATORS[column.kind]:
+                name = f"{column.name}__{operator}" if operator else column.name
+                parameters[name] = _parameter(name, _parameter_type(column.kind, operator))
+    return create_model(f"{resource.model.__name__}ListParams", __base__=ListParams, **parameters)
+
+
+def _parameter(name: str, annotation: Any, *, schema: dict[str, Any] | None = None, **constraints: Any) -> Any:
+    """Return a parameter that may be left out, which its schema says by having no default and no null."""
+
+    def describe(described: dict[str, Any]) -> None:
+        described.pop("default", None)
+        described |= schema or {}
+
+    known = ListParams.model_fields.get(name)
+    description = known.description if known is not None else None
+    return (annotation, Field(default=None, description=description, json_schema_extra=describe, **constraints))
+
+
+def sort_text(orders: tuple[Order, ...]) -> str:
+    """Return sort keys as the `sort` parameter that stands for them, the id at the end included."""
+    return ",".join("-" * order.descending + order.column.name for order in orders)
+
+
+def _text(value: FilterValue) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case datetime():
+            return value.isoformat()
+        case _:
+            return str(value)
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"' if any(mark in value for mark in ',"\r\n') else value
+
+
+def _split(values: list[str]) -> list[str]:
+    """Split comma separated values; one that holds a comma stands in double quotes (RFC 4180)."""
+    try:
+        return [item for row in csv.reader(values, strict=True) for item in row]
+    except csv.Error as error:
+        raise PydanticCustomError("query_list", "Must be comma separated values (RFC 4180)") from error
+
+
+_SCALARS: Final = {
+    ColumnKind.TEXT: QueryText,
+    ColumnKind.INTEGER: QueryInt,
+    ColumnKind.BOOLEAN: QueryBool,
+    ColumnKind.TIMESTAMP: AwareDatetime,
+    ColumnKind.TAGS: QueryText,
+}
+
+
+def _parameter_type(kind: ColumnKind, operator: Operator) -> Any:
+    scalar: Any = _SCALARS[kind]
+    if operator is Operator.ONE_OF:
+        return Annotated[list[scalar], BeforeValidator(_split), Field(max_length=1000)]
+    if operator is Operator.CONTAINS:
+        return Annotated[list[scalar], Field(max_length=64)]
+    return scalar

@@ -1,0 +1,160 @@
+"""From a raw query string to a list that has been validated against its resource."""
+
+import base64
+import binascii
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from sarvanom.shared.errors import FieldError, ValidationFailed
+from sarvanom.shared.models.crud_models import FilterParams, PaginationParams
+from sarvanom.shared.models.fields import MAX_INTEGER
+from sarvanom.shared.queries import (
+    Condition,
+    ListParams,
+    ListQuery,
+    Operator,
+    Order,
+    encode_query,
+    list_params,
+    sort_text,
+)
+from sarvanom.shared.resources import ColumnKind, ColumnValue, Resource
+from sarvanom.shared.validation import field_errors
+
+_REPEATABLE: Final = tuple(f"__{operator}" for operator in (Operator.ONE_OF, Operator.CONTAINS))
+
+
+def parse_query(resource: Resource[Any], query_string: bytes) -> ListQuery:
+    """Return the list that a raw query string asks for.
+
+    Raises:
+        ValidationFailed: a parameter is unknown, given twice, or has a value out of its range.
+    """
+    return _parse_cached(resource, query_string)
+
+
+def build_query(
+    resource: Resource[Any],
+    pagination: PaginationParams | None = None,
+    filters: FilterParams | None = None,
+) -> ListQuery:
+    """Return the list that these parameters ask for; the same rules hold as over HTTP."""
+    return parse_query(resource, encode_query(pagination, filters).encode())
+
+
+@lru_cache(maxsize=1024)
+def _parse_cached(resource: Resource[Any], query_string: bytes) -> ListQuery:
+    params = parse_parameters(list_params(resource), query_string)
+    orders = _parse_sort(resource, params.sort)
+    query = ListQuery(
+        conditions=tuple(_conditions(resource, params)),
+        orders=orders,
+        limit=params.limit,
+        skip=params.skip,
+        after=None,
+        fields=_parse_fields(resource, params.fields),
+        include_total=params.include_total,
+    )
+    return replace(query, after=_parse_cursor(params.cursor, orders)) if params.cursor is not None else query
+
+
+def parse_parameters[P: BaseModel](model: type[P], query_string: bytes) -> P:
+    """Return the parameters that a raw query string gives; raises `ValidationFailed`."""
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=100,
+        )
+    except ValueError:
+        raise _refuse(
+            "",
+            "The query string is not percent-encoded UTF-8 with at most 100 parameters",
+        ) from None
+    values: dict[str, str | list[str]] = {}
+    for name, value in pairs:
+        if name.endswith(_REPEATABLE):
+            values.setdefault(name, []).append(value)  # type: ignore[union-attr]
+        elif values.setdefault(name, value) is not value:
+            raise _refuse(name, "Given more than once")
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ValidationFailed("The query parameters are not valid", errors=field_errors(error)) from None
+
+
+def _conditions(resource: Resource[Any], params: ListParams) -> list[Condition]:
+    found = []
+    for name in params.model_fields_set:
+        field, _, suffix = name.partition("__")
+        column = resource.column(field)
+        if column is not None:
+            value = getattr(params, name)
+            stored = [column.stored(item) for item in value] if isinstance(value, list) else column.stored(value)
+            found.append(Condition(column, Operator(suffix), stored))
+    return sorted(found, key=lambda condition: (condition.column.name, condition.operator))
+
+
+def _parse_sort(resource: Resource[Any], sort: str | None) -> tuple[Order, ...]:
+    orders: dict[str, Order] = {}
+    for term in sort.split(",") if sort is not None else ():
+        name = term.removeprefix("-")
+        column = resource.column(name)
+        if column is None or not column.sortable:
+            choices = ", ".join(column.name for column in resource.columns if column.sortable)
+            raise _refuse("sort", f"Cannot sort by {name!r}; sortable are {choices}")
+        orders.setdefault(name, Order(column, descending=term.startswith("-")))
+        if name == resource.id_field:
+            return tuple(orders.values())
+    id_column = resource.column(resource.id_field)
+    assert id_column is not None  # noqa: S101 (a resource has a column for its id)
+    descending = bool(orders) and all(order.descending for order in orders.values())
+    return (*orders.values(), Order(id_column, descending))
+
+
+def _parse_fields(resource: Resource[Any], fields: str | None) -> tuple[str, ...] | None:
+    if fields is None:
+        return None
+    names = fields.split(",")
+    unknown = [name for name in names if name not in resource.model.model_fields]
+    if unknown:
+        raise _refuse(
+            "fields",
+            f"There is no field {unknown[0]!r}; there are {', '.join(resource.model.model_fields)}",
+        )
+    return tuple(dict.fromkeys((resource.id_field, *names)))
+
+
+def _parse_cursor(cursor: str, orders: tuple[Order, ...]) -> tuple[ColumnValue, ...]:
+    try:
+        sort, *last = from_json(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError, TypeError):
+        raise _refuse(
+            "cursor",
+            "Not a cursor; pass next_cursor of the page before as it was given",
+        ) from None
+    fits = len(last) == len(orders) and all(
+        _may_follow(value, order) for value, order in zip(last, orders, strict=False)
+    )
+    if sort != sort_text(orders) or not fits:
+        raise _refuse(
+            "cursor",
+            "The cursor belongs to a list with another sort; leave one of them out",
+        )
+    return tuple(last)
+
+
+def _may_follow(value: object, order: Order) -> bool:
+    if order.column.kind is ColumnKind.INTEGER:
+        return type(value) is int and -1 <= value <= MAX_INTEGER
+    return isinstance(value, str)
+
+
+def _refuse(field: str, message: str) -> ValidationFailed:
+    return ValidationFailed("The query parameters are not valid", errors=[FieldError(field, message)])

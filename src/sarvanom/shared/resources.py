@@ -1,0 +1,259 @@
+"""What a resource is, and the five that SarvanOM keeps.
+
+A resource is declared once. Tables, routes, query parameters, clients and the command line derive from the declaration;
+what one resource alone needs is a named hook on it.
+"""
+
+import operator
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final, get_args, get_origin
+
+from pydantic import Field, TypeAdapter, create_model
+from pydantic.fields import FieldInfo
+
+from sarvanom.shared.errors import FieldError, ValidationFailed
+from sarvanom.shared.models.crud_models import (
+    CacheEntry,
+    Dataset,
+    ModelConfiguration,
+    ResourceModel,
+    SystemSetting,
+    UserProfile,
+)
+from sarvanom.shared.models.fields import MAX_ID_LENGTH, ResourceId
+
+type ColumnValue = str | int | bool | None
+
+
+class ColumnKind(StrEnum):
+    """How a field is kept beside the stored JSON, so that it can be searched and sorted by."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
+    TAGS = "tags"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One searchable field of a resource."""
+
+    name: str
+    kind: ColumnKind
+    nullable: bool = False
+    unique: bool = False
+    filterable: bool = False
+    sortable: bool = False
+
+    def stored(self, value: Any) -> Any:
+        """Return the value as it is kept and compared: unique text without its case, times as fixed-width UTC."""
+        if self.unique and isinstance(value, str):
+            return value.casefold()
+        if isinstance(value, datetime):
+            return format_timestamp(value)
+        return value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resource[M: ResourceModel]:
+    """The declaration of one resource; field names are checked when it is built.
+
+    `lifetime` is a hook: seconds after which an item, written now, is gone (None: never).
+    """
+
+    name: str
+    collection: str
+    model: type[M]
+    id_field: str
+    unique: tuple[str, ...] = ()
+    filterable: tuple[str, ...] = ()
+    sortable: tuple[str, ...] = ()
+    lifetime: Callable[[M], int | None] | None = None
+    columns: tuple[Column, ...] = field(init=False)
+    write_model: type[M] = field(init=False)
+    replace_model: type[M] = field(init=False)
+    patch_model: type[ResourceModel] = field(init=False)
+
+    def __post_init__(self) -> None:
+        unknown = {self.id_field, *self.unique, *self.filterable, *self.sortable} - set(self.model.model_fields)
+        if unknown:
+            raise ValueError(
+                f"resource {self.collection!r} declares fields that {self.model.__name__} lacks: {unknown}"
+            )
+        names = dict.fromkeys(
+            (
+                self.id_field,
+                *self.unique,
+                *self.filterable,
+                *self.sortable,
+                "service",
+                *_SERVER_COLUMNS,
+            )
+        )
+        object.__setattr__(self, "columns", tuple(self._column(name) for name in names))
+        object.__setattr__(self, "write_model", _write_model(self.model))
+        object.__setattr__(self, "replace_model", _replace_model(self.write_model, self.id_field))
+        object.__setattr__(self, "patch_model", _patch_model(self.model))
+
+    def _column(self, name: str) -> Column:
+        kind, nullable = _column_kind(self.model.model_fields[name].annotation)
+        common = name in {self.id_field, "service", *_SERVER_COLUMNS}
+        return Column(
+            name,
+            kind,
+            nullable=nullable and name not in _SERVER_COLUMNS,
+            unique=name in self.unique,
+            filterable=common or name in self.filterable or name in self.unique,
+            sortable=name in {*self.sortable, *self.unique, self.id_field, "created_at", "updated_at"},
+        )
+
+    def column(self, name: str) -> Column | None:
+        """Return the column called `name`, if the resource has it."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    def id_of(self, item: M) -> str:
+        """Return the item's id."""
+        value: str = getattr(item, self.id_field)
+        return value
+
+    def path(self, id: str) -> str:
+        """Return the URL path of the resource with this id; ids may stand in a path as they are."""
+        return f"/{self.collection}/{id}"
+
+
+_SERVER_COLUMNS: Final = ("created_at", "updated_at", "revision")
+_KINDS: Final = {
+    str: ColumnKind.TEXT,
+    bool: ColumnKind.BOOLEAN,
+    int: ColumnKind.INTEGER,
+    datetime: ColumnKind.TIMESTAMP,
+    list: ColumnKind.TAGS,
+}
+_ids: Final = TypeAdapter[str](ResourceId)
+
+
+def is_valid_id(id: str) -> bool:
+    """Tell whether `id` obeys the grammar of ids."""
+    try:
+        _ids.validate_python(id)
+    except ValueError:
+        return False
+    return True
+
+
+def check_id(resource: Resource[Any], id: str) -> str:
+    """Return the id; raises `ValidationFailed` if it breaks the grammar."""
+    if not is_valid_id(id):
+        message = (
+            f"Must be 1 to {MAX_ID_LENGTH} characters that may stand unescaped in a URL path (RFC 3986 pchar), "
+            "and / between segments that are neither empty nor . nor .."
+        )
+        raise ValidationFailed(
+            f"This is no {resource.id_field}",
+            errors=[FieldError(resource.id_field, message)],
+        )
+    return id
+
+
+def format_timestamp(moment: datetime) -> str:
+    """Return an instant as RFC 3339 in UTC, always 27 characters long, so that text order is time order."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _column_kind(annotation: Any) -> tuple[ColumnKind, bool]:
+    """Return the kind of column for a field's annotation, and whether it may be null."""
+    if get_origin(annotation) is Annotated:
+        return _column_kind(get_args(annotation)[0])
+    if get_origin(annotation) in (typing.Union, types.UnionType):
+        arms = [arm for arm in get_args(annotation) if arm is not type(None)]
+        return _column_kind(arms[0])[0], len(arms) < len(get_args(annotation))
+    return _KINDS[get_origin(annotation) or annotation], False
+
+
+_IGNORED: Final[tuple[Any, Any]] = (
+    Any,
+    Field(default=None, json_schema_extra={"readOnly": True}, description="Set by the server, and ignored here."),
+)
+
+
+def _write_model[M: ResourceModel](model: type[M]) -> type[M]:
+    """Derive what a caller sends: the same fields, and anything at all where the server's fields stand, ignored."""
+    fields: Any = dict.fromkeys(sorted(model.server_fields), _IGNORED)
+    return create_model(f"{model.__name__}Write", __base__=model, __doc__=model.__doc__, **fields)
+
+
+def _replace_model[M: ResourceModel](write_model: type[M], id_field: str) -> type[M]:
+    """Derive what a replacement sends: the id stands in the path and may be left out of the body."""
+    fields: Any = {id_field: _optional(write_model.model_fields[id_field])}
+    name = write_model.__name__.replace("Write", "Replace")
+    return create_model(name, __base__=write_model, __doc__=write_model.__doc__, **fields)
+
+
+def _patch_model(model: type[ResourceModel]) -> type[ResourceModel]:
+    """Derive the schema of a JSON Merge Patch: every field may be absent, and null where that restores a default."""
+    fields: dict[str, Any] = {}
+    for name, info in model.model_fields.items():
+        if name in model.server_fields:
+            fields[name] = _IGNORED
+        else:
+            fields[name] = _optional(info, nullable=not info.is_required())
+    doc = f"A JSON Merge Patch of {model.__name__}: null restores a field's default, an absent field stays."
+    return create_model(f"{model.__name__}Patch", __base__=ResourceModel, __doc__=doc, **fields)
+
+
+def _optional(info: FieldInfo, *, nullable: bool = False) -> tuple[Any, Any]:
+    """Return the field as one that may be absent, which its schema says by having no default."""
+    annotation: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+    default = Field(
+        default=None, description=info.description, json_schema_extra=lambda schema: schema.pop("default", None)
+    )
+    return (annotation | None if nullable else annotation, default)
+
+
+CACHE: Final = Resource(
+    name="cache entry",
+    collection="cache",
+    model=CacheEntry,
+    id_field="key",
+    filterable=("tags",),
+    lifetime=operator.attrgetter("ttl"),
+)
+USERS: Final = Resource(
+    name="user",
+    collection="users",
+    model=UserProfile,
+    id_field="user_id",
+    unique=("username", "email"),
+)
+MODELS: Final = Resource(
+    name="model",
+    collection="models",
+    model=ModelConfiguration,
+    id_field="model_name",
+    filterable=("provider", "enabled", "priority"),
+    sortable=("provider", "priority"),
+)
+DATASETS: Final = Resource(
+    name="dataset",
+    collection="datasets",
+    model=Dataset,
+    id_field="dataset_id",
+    filterable=("name", "format", "source", "size"),
+    sortable=("name", "size"),
+)
+SETTINGS: Final = Resource(
+    name="setting",
+    collection="settings",
+    model=SystemSetting,
+    id_field="setting_key",
+    filterable=("category",),
+    sortable=("category",),
+)
+
+RESOURCES: Final[tuple[Resource[Any], ...]] = (CACHE, USERS, MODELS, DATASETS, SETTINGS)

@@ -1,0 +1,80 @@
+"""From bytes to a valid resource, or to an error that says what would be right."""
+
+from typing import Any
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from sarvanom.shared.errors import FieldError, MalformedJSON, ValidationFailed
+from sarvanom.shared.models.crud_models import ResourceModel
+from sarvanom.shared.resources import Resource
+
+
+def parse_model[M: BaseModel](model: type[M], text: bytes) -> M:
+    """Return the model that a JSON text describes.
+
+    Raises:
+        MalformedJSON: the text is no JSON.
+        ValidationFailed: it is, but not of this model.
+    """
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        if error.error_count() == 1 and error.errors(include_url=False)[0]["type"] == "json_invalid":
+            reason = error.errors(include_url=False)[0]["ctx"]["error"]
+            raise MalformedJSON(f"The body is not valid JSON: {reason}") from None
+        raise ValidationFailed(f"The body is no valid {model_title(model)}", errors=field_errors(error)) from None
+
+
+def parse_patch(resource: Resource[Any], text: bytes) -> dict[str, JsonValue]:
+    """Return the changes that a JSON Merge Patch asks for, the server's fields left out.
+
+    Raises:
+        MalformedJSON, ValidationFailed: as for `parse_model`; what the patched resource lacks is not known here.
+    """
+    patch = parse_model(resource.patch_model, text)
+    return {name: getattr(patch, name) for name in patch.model_fields_set - patch.server_fields}
+
+
+def parse_replacement[M: ResourceModel](resource: Resource[M], id: str, text: bytes) -> M:
+    """Return the item that replaces the one with this id.
+
+    Raises:
+        MalformedJSON: the text is no JSON.
+        ValidationFailed: it is no valid item, or has another id.
+    """
+    item = parse_model(resource.replace_model, text)
+    given = getattr(item, resource.id_field)
+    if given is None:
+        return item.model_copy(update={resource.id_field: id})
+    if given != id:
+        message = f"Must be {id}, as in the path, or absent"
+        raise ValidationFailed(
+            f"The body is not about this {resource.name}", errors=[FieldError(resource.id_field, message)]
+        )
+    return item
+
+
+def merge_patch(target: JsonValue, patch: JsonValue) -> JsonValue:
+    """Return the target with the patch applied (RFC 7396, section 2)."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
+
+
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """Return Pydantic's findings as dotted paths and messages, without the values that were refused."""
+    return [
+        FieldError(".".join(str(part) for part in found["loc"]), found["msg"])
+        for found in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def model_title(model: type[Any]) -> str:
+    """Return the name of the resource that a model describes, also for the variants derived from it."""
+    return model.__name__.removesuffix("Write").removesuffix("Replace").removesuffix("Patch")

@@ -1,0 +1,66 @@
+"""What OpenAPI says about the answers of each operation."""
+
+from typing import Any, Final
+
+from sarvanom.shared.errors import (
+    InvalidHeader,
+    MalformedJSON,
+    PayloadTooLarge,
+    PreconditionFailed,
+    ResourceConflict,
+    ResourceNotFound,
+    SarvanOMError,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+    UpstreamFailed,
+    UpstreamTimeout,
+    ValidationFailed,
+)
+from sarvanom.web.calls import Operation
+
+PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
+
+_ANY: Final = (ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
+_ITEM: Final = (InvalidHeader, ResourceNotFound, ValidationFailed)
+_BODY: Final = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
+_ERRORS: Final[dict[Operation, tuple[type[SarvanOMError], ...]]] = {
+    Operation.CREATE: (*_BODY, ResourceConflict, *_ANY),
+    Operation.READ: (*_ITEM, *_ANY),
+    Operation.REPLACE: (*_ITEM, *_BODY, ResourceConflict, PreconditionFailed, *_ANY),
+    Operation.PATCH: (*_ITEM, *_BODY, ResourceConflict, PreconditionFailed, *_ANY),
+    Operation.DELETE: (*_ITEM, PreconditionFailed, *_ANY),
+    Operation.LIST: (ValidationFailed, *_ANY),
+    Operation.INVALIDATE: (ValidationFailed, *_ANY),
+    Operation.STATS: _ANY,
+}
+_ETAG: Final = {"ETag": {"description": "The revision in quotes.", "schema": {"type": "string"}}}
+_REVISION: Final = {"SarvanOM-Revision": {"description": "The revision of this write.", "schema": {"type": "integer"}}}
+_LOCATION: Final = {"Location": {"description": "The path of the new resource.", "schema": {"type": "string"}}}
+
+
+def declared_answers(operation: Operation, success: Any) -> dict[int | str, dict[str, Any]]:
+    """Return FastAPI's `responses` for an operation whose success has this model."""
+    answers: dict[int | str, dict[str, Any]] = {}
+    match operation:
+        case Operation.CREATE:
+            answers[201] = {"description": "Created", "headers": _ETAG | _REVISION | _LOCATION}
+        case Operation.READ:
+            answers[200] = {"description": "Found", "headers": _ETAG}
+            answers[304] = {"description": "Not modified: the caller has this revision", "headers": _ETAG}
+        case Operation.REPLACE:
+            answers[200] = {"description": "Replaced", "headers": _ETAG | _REVISION}
+            answers[201] = {"model": success, "description": "Created", "headers": _ETAG | _REVISION | _LOCATION}
+        case Operation.PATCH:
+            answers[200] = {"description": "Changed", "headers": _ETAG | _REVISION}
+        case Operation.DELETE:
+            answers[204] = {"description": "Deleted", "headers": _REVISION}
+        case _:
+            answers[200] = {"description": "Success"}
+    for error in sorted(_ERRORS[operation], key=lambda error: error.status):
+        answers.setdefault(error.status, problem_answer(error))
+    return answers
+
+
+def problem_answer(error: type[SarvanOMError]) -> dict[str, Any]:
+    """Return the declaration of an error's answer."""
+    return {"description": error.title, "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}}}

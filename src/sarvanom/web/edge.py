@@ -1,0 +1,46 @@
+"""The middleware of both services, outermost first: the one place where their order is written down."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+
+from starlette.middleware.cors import CORSMiddleware
+from structlog.typing import FilteringBoundLogger
+
+from sarvanom.web.middleware.access_log import AccessLogMiddleware
+from sarvanom.web.middleware.body_limit import BodyLimitMiddleware
+from sarvanom.web.middleware.problems import ProblemMiddleware
+from sarvanom.web.middleware.request_id import RequestIdMiddleware
+from sarvanom.web.middleware.security_headers import SecurityHeadersMiddleware
+from sarvanom.web.middleware.trusted_hosts import TrustedHostMiddleware
+from sarvanom.web.service import Middleware
+
+_EXPOSED = ("ETag", "Location", "SarvanOM-Revision", "X-Request-ID", "Retry-After")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+def gateway_edge(
+    logger: FilteringBoundLogger, *, trusted_hosts: Sequence[str], cors_origins: Sequence[str], max_body_bytes: int
+) -> list[Middleware]:
+    """Return what stands between strangers and the gateway's routes."""
+    cors = partial(
+        CORSMiddleware,
+        allow_origins=cors_origins,
+        allow_methods=_METHODS,
+        allow_headers=["*"],
+        expose_headers=_EXPOSED,
+    )
+    return [
+        RequestIdMiddleware,
+        partial(AccessLogMiddleware, logger=logger, level=logging.INFO),
+        SecurityHeadersMiddleware,
+        *([cors] if cors_origins else []),
+        ProblemMiddleware,
+        partial(TrustedHostMiddleware, allowed=trusted_hosts),
+        partial(BodyLimitMiddleware, limit=max_body_bytes),
+    ]
+
+
+def crud_edge(logger: FilteringBoundLogger) -> list[Middleware]:
+    """Return what stands between the gateway and crud's routes."""
+    return [RequestIdMiddleware, partial(AccessLogMiddleware, logger=logger, level=logging.DEBUG), ProblemMiddleware]

@@ -1,0 +1,64 @@
+"""The id by which a request is found again: in the answer, in every log line, at the other service."""
+
+import os
+import re
+from collections.abc import Awaitable, Iterator
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sarvanom.observability.logs import current_request_id
+
+REQUEST_ID = "sarvanom.request_id"
+"""Where the scope keeps the id; read it with `request_id`."""
+
+_HEADER = b"x-request-id"
+_IDS_PER_BLOCK = 256
+_is_well_formed = re.compile(rb"[A-Za-z0-9._:-]{1,128}").fullmatch
+
+
+def request_id(scope: Scope) -> str:
+    """Return the id of the request, or "" outside of `RequestIdMiddleware`."""
+    found: str = scope.get(REQUEST_ID, "")
+    return found
+
+
+class RequestIdMiddleware:
+    """Takes the caller's `X-Request-ID` if it is well formed, else makes one; the answer carries it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._random_ids = _random_ids()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        id = _given_id(scope) or next(self._random_ids)
+        scope[REQUEST_ID] = id
+        current_request_id.set(id)
+        answered = (_HEADER, id.encode())
+
+        def send_with_id(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                headers = [header for header in message.get("headers", ()) if header[0] != _HEADER]
+                headers.append(answered)
+                message = {**message, "headers": headers}
+            return send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+
+def _given_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == _HEADER and _is_well_formed(value):
+            id: str = value.decode()
+            return id
+    return None
+
+
+def _random_ids() -> Iterator[str]:
+    """Yield ids of 128 random bits; the kernel is asked for a block of them at a time."""
+    while True:
+        block = os.urandom(16 * _IDS_PER_BLOCK).hex()
+        for start in range(0, len(block), 32):
+            yield block[start : start + 32]

@@ -1,0 +1,65 @@
+"""What every answer tells browsers not to do with it.
+
+The set is that of OWASP's REST Security Cheat Sheet, of which most matters only where an answer is taken for a page.
+"""
+
+from collections.abc import Awaitable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_DENIED_FEATURES = (
+    "accelerometer",
+    "autoplay",
+    "camera",
+    "display-capture",
+    "encrypted-media",
+    "fullscreen",
+    "geolocation",
+    "gyroscope",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "screen-wake-lock",
+    "usb",
+    "xr-spatial-tracking",
+)
+_ALWAYS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"permissions-policy",
+        ", ".join(f"{feature}=()" for feature in _DENIED_FEATURES).encode(),
+    ),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+]
+_OVER_TLS = [
+    *_ALWAYS,
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+]
+
+
+class SecurityHeadersMiddleware:
+    """Adds to every answer those security headers that it does not set itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        defaults = _OVER_TLS if scope["scheme"] == "https" else _ALWAYS
+
+        def send_secured(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ())]
+                own = {name for name, _ in headers}
+                headers += [header for header in defaults if header[0] not in own]
+                message = dict(message, headers=headers)
+            return send(message)
+
+        await self._app(scope, receive, send_secured)

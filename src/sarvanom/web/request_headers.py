@@ -1,0 +1,63 @@
+"""The request headers that a call depends on: preconditions (RFC 9110, section 13) and the media type of the body."""
+
+import re
+from typing import Final
+
+from starlette.types import Scope
+
+from sarvanom.shared.errors import InvalidHeader, UnsupportedMediaType
+from sarvanom.shared.preconditions import ANY, NO_PRECONDITIONS, Preconditions
+from sarvanom.web.calls import Headers
+
+JSON: Final = "application/json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+
+_ENTITY_TAG = rb'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
+_entity_tags: Final = re.compile(rb"[ \t]*(?:%s)(?:[ \t]*,[ \t]*%s)*[ \t]*" % (_ENTITY_TAG, _ENTITY_TAG)).fullmatch
+_each_tag: Final = re.compile(_ENTITY_TAG).finditer
+
+
+def conditional_headers(scope: Scope) -> Headers:
+    """Return `If-Match` and `If-None-Match` as they came."""
+    return [header for header in scope["headers"] if header[0] in (b"if-match", b"if-none-match")]
+
+
+def parse_preconditions(headers: Headers) -> Preconditions:
+    """Return the preconditions that conditional headers state.
+
+    Raises:
+        InvalidHeader: a value is neither `*` nor a list of quoted entity tags.
+    """
+    if not headers:
+        return NO_PRECONDITIONS
+    given: dict[bytes, frozenset[str]] = {}
+    for name, value in headers:
+        given[name] = given.get(name, frozenset()) | _parse_tags(name, value, weak=name == b"if-none-match")
+    return Preconditions(given.get(b"if-match"), given.get(b"if-none-match"))
+
+
+def _parse_tags(name: bytes, value: bytes, *, weak: bool) -> frozenset[str]:
+    """Return the opaque tags; where comparison is strong, weak ones match nothing and are left out."""
+    if value.strip() == b"*":
+        return ANY
+    if len(value) > 8192 or not _entity_tags(value):
+        raise InvalidHeader(f'{name.decode().title()} must be * or quoted entity tags, such as "17"')
+    return frozenset(tag[2].decode("latin-1") for tag in _each_tag(value) if weak or tag[1] is None)
+
+
+def check_media_type(scope: Scope, accepted: tuple[str, ...]) -> None:
+    """Refuse a body that is not declared as JSON.
+
+    Raises:
+        UnsupportedMediaType: the Content-Type is missing, another, or names a charset that is not UTF-8.
+    """
+    given = b""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            given = value
+    media_type, _, parameters = given.decode("latin-1").lower().partition(";")
+    charset = parameters.strip().removeprefix("charset=").strip('"')
+    if media_type.strip() not in accepted or charset not in ("", "utf-8"):
+        raise UnsupportedMediaType(
+            f"The body must be sent as {' or '.join(accepted)} in UTF-8", headers={"Accept": ", ".join(accepted)}
+        )

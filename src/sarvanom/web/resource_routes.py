@@ -1,0 +1,145 @@
+"""The routes of a resource, generated from its declaration: one set for all resources, for gateway and crud alike."""
+
+import inspect
+from inspect import Parameter
+from typing import Annotated, Any, Final
+
+from fastapi import Body, FastAPI, Header, Path, Query
+from starlette.types import Receive, Scope, Send
+
+from sarvanom.shared.invalidation import InvalidationParams
+from sarvanom.shared.models.crud_models import CacheStats, CRUDResponse, Deleted, ListResponse
+from sarvanom.shared.models.fields import ResourceId
+from sarvanom.shared.queries import list_params
+from sarvanom.shared.resources import CACHE, RESOURCES, Resource
+from sarvanom.web.calls import Operation, Perform, send_answer
+from sarvanom.web.declared_answers import declared_answers
+from sarvanom.web.request_headers import JSON, MERGE_PATCH
+from sarvanom.web.resource_calls import PARSERS
+from sarvanom.web.routing import DirectEndpoint, DirectRoute
+
+_METHODS: Final = {
+    Operation.CREATE: "POST",
+    Operation.READ: "GET",
+    Operation.REPLACE: "PUT",
+    Operation.PATCH: "PATCH",
+    Operation.DELETE: "DELETE",
+    Operation.LIST: "GET",
+    Operation.INVALIDATE: "DELETE",
+    Operation.STATS: "GET",
+}
+_SUMMARIES: Final = {
+    Operation.CREATE: "Create a {}",
+    Operation.READ: "Read a {}",
+    Operation.REPLACE: "Replace a {}, or create it with If-None-Match: *",
+    Operation.PATCH: "Change parts of a {} by a JSON Merge Patch",
+    Operation.DELETE: "Delete a {}",
+    Operation.LIST: "List every {} that matches",
+    Operation.INVALIDATE: "Delete every {} with a tag or of a service",
+    Operation.STATS: "Count entries, bytes, hits, misses and expirations",
+}
+_ON_COLLECTION: Final = (Operation.CREATE, Operation.LIST)
+_ON_ITEM: Final = (Operation.READ, Operation.REPLACE, Operation.PATCH, Operation.DELETE)
+
+
+def add_resource_routes(app: FastAPI, perform: Perform) -> None:
+    """Add the routes of all resources to the app; `perform` carries out their calls."""
+    for resource in RESOURCES:
+        for operation in _ON_COLLECTION:
+            _add_route(app, f"/{resource.collection}", operation, resource, perform)
+        for operation in _ON_ITEM:
+            _add_route(app, f"/{resource.collection}/{{{resource.id_field}:path}}", operation, resource, perform)
+    _add_route(app, "/cache", Operation.INVALIDATE, CACHE, perform)
+    _add_route(app, "/cache-stats", Operation.STATS, CACHE, perform)
+
+
+def _add_route(app: FastAPI, path: str, operation: Operation, resource: Resource[Any], perform: Perform) -> None:
+    success = _success_model(operation, resource)
+    route = DirectRoute(
+        path,
+        _endpoint(operation, resource, perform),
+        _METHODS[operation],
+        _parameters(operation, resource),
+        operation_id=f"{operation}_{_noun(operation, resource)}",
+        name=f"{operation}_{_noun(operation, resource)}",
+        summary=_SUMMARIES[operation].format(resource.name),
+        tags=[resource.collection],
+        response_model=success,
+        status_code={Operation.CREATE: 201, Operation.DELETE: 204}.get(operation, 200),
+        responses=declared_answers(operation, success),
+        openapi_extra=_request_body(operation, resource),
+    )
+    app.router.routes.append(route)
+
+
+def _endpoint(operation: Operation, resource: Resource[Any], perform: Perform) -> DirectEndpoint:
+    parse = PARSERS[operation]
+
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        await send_answer(scope, send, await perform(await parse(resource, scope, receive)))
+
+    return endpoint
+
+
+def _noun(operation: Operation, resource: Resource[Any]) -> str:
+    noun = resource.name.replace(" ", "_")
+    match operation:
+        case Operation.LIST | Operation.INVALIDATE | Operation.STATS:
+            return resource.collection
+        case _:
+            return noun
+
+
+def _success_model(operation: Operation, resource: Resource[Any]) -> Any:
+    model: Any = resource.model
+    match operation:
+        case Operation.LIST:
+            return ListResponse[model]
+        case Operation.DELETE:
+            return None
+        case Operation.INVALIDATE:
+            return CRUDResponse[Deleted]
+        case Operation.STATS:
+            return CRUDResponse[CacheStats]
+        case _:
+            return CRUDResponse[model]
+
+
+def _parameters(operation: Operation, resource: Resource[Any]) -> list[Parameter]:
+    parameters: list[Parameter] = []
+    if operation in _ON_ITEM:
+        parameters.append(_parameter(resource.id_field, Annotated[ResourceId, Path()]))
+        parameters.append(_parameter("if_none_match", _entity_tags(_IF_NONE_MATCH), None))
+    if operation in (Operation.REPLACE, Operation.PATCH, Operation.DELETE):
+        parameters.append(_parameter("if_match", _entity_tags(_IF_MATCH), None))
+    if operation is Operation.LIST:
+        parameters.append(_parameter("query", Annotated[list_params(resource), Query()]))
+    if operation is Operation.INVALIDATE:
+        parameters.append(_parameter("query", Annotated[InvalidationParams, Query()]))
+    body = {
+        Operation.CREATE: Annotated[resource.write_model, Body()],
+        Operation.REPLACE: Annotated[resource.replace_model, Body()],
+        Operation.PATCH: Annotated[resource.patch_model, Body(media_type=MERGE_PATCH)],
+    }.get(operation)
+    return parameters if body is None else [*parameters, _parameter("body", body)]
+
+
+def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+def _entity_tags(description: str) -> Any:
+    return Annotated[str, Header(description=description, json_schema_extra={"pattern": _ENTITY_TAGS})]
+
+
+def _request_body(operation: Operation, resource: Resource[Any]) -> dict[str, Any] | None:
+    """A patch is read as plain JSON too; FastAPI declares one media type."""
+    if operation is not Operation.PATCH:
+        return None
+    schema = {"$ref": f"#/components/schemas/{resource.patch_model.__name__}"}
+    return {"requestBody": {"content": {JSON: {"schema": schema}}}}
+
+
+_IF_MATCH = "Carry out only if the resource has one of these entity tags (its revision in quotes), or `*`."
+_IF_NONE_MATCH = "Carry out only if the resource has none of these entity tags; `*`: only if it does not exist."
+_ENTITY_TAGS: Final = r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'

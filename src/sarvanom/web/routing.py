@@ -1,0 +1,97 @@
+"""Routes that FastAPI declares and that are served without its machinery.
+
+A direct route's endpoint is an ASGI application whose signature says what FastAPI is to draw in OpenAPI. It is found by
+the first segment of the path, since an id may hold slashes.
+"""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sarvanom.shared.errors import MethodNotAllowed, RouteNotFound
+from sarvanom.web.middleware.access_log import ROUTE
+
+
+class DirectEndpoint(Protocol):
+    """An ASGI application that is a function."""
+
+    __name__: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+class DirectRoute(APIRoute):
+    """A route that FastAPI declares by `parameters` and that `endpoint` serves as plain ASGI.
+
+    `path` is `/collection` or `/collection/{id}`; HEAD is served wherever GET is.
+    """
+
+    def __init__(
+        self, path: str, endpoint: DirectEndpoint, method: str, parameters: Sequence[inspect.Parameter], **declared: Any
+    ) -> None:
+        endpoint.__signature__ = inspect.Signature(list(parameters))  # type: ignore[attr-defined]
+        super().__init__(path, endpoint, methods=[method], **declared)
+        self.app = endpoint
+
+
+class _Methods:
+    """The endpoints of one path, by method."""
+
+    def __init__(self) -> None:
+        self.endpoints: dict[str, ASGIApp] = {}
+        self.template = ""
+        self.id_field = ""
+
+    def find(self, method: str) -> ASGIApp:
+        endpoint = self.endpoints.get(method)
+        if endpoint is None:
+            allowed = ", ".join(self.endpoints)
+            raise MethodNotAllowed(f"{self.template} has {allowed}, not {method}", headers={"Allow": allowed})
+        return endpoint
+
+
+class DirectDispatch:
+    """An ASGI application that serves direct routes by an index over their paths, and everything else by another."""
+
+    def __init__(self, routes: Sequence[DirectRoute], otherwise: ASGIApp) -> None:
+        self._collections: dict[str, _Methods] = {}
+        self._items: dict[str, _Methods] = {}
+        self._otherwise = otherwise
+        for route in routes:
+            self._add(route)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self._otherwise(scope, receive, send)
+            return
+        head, slash, id = scope["path"][1:].partition("/")
+        methods = (self._items if slash else self._collections).get(head)
+        if methods is None:
+            await self._otherwise(scope, receive, send)
+            return
+        if slash:
+            if not id:
+                raise RouteNotFound(f"There is nothing at /{head}/; the collection is /{head}")
+            scope["path_params"] = {methods.id_field: id}
+        scope[ROUTE] = methods.template
+        await methods.find(scope["method"])(scope, receive, send)
+
+    def _add(self, route: DirectRoute) -> None:
+        head, slash, _ = route.path[1:].partition("/")
+        methods = (self._items if slash else self._collections).setdefault(head, _Methods())
+        methods.template = route.path_format
+        methods.id_field = next(iter(route.param_convertors), "")
+        for method in route.methods or ():
+            methods.endpoints[method] = route.app
+            if method == "GET":
+                methods.endpoints["HEAD"] = route.app
+
+
+def direct_routes(app: FastAPI) -> list[DirectRoute]:
+    """Return the app's direct routes."""
+    return [route for route in app.routes if isinstance(route, DirectRoute)]

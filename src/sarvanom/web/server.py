@@ -1,0 +1,61 @@
+"""Serving an application on a socket that is open already."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+def serve(
+    create_app: Callable[[], ASGIApp],
+    listener: socket.socket,
+    *,
+    stop_seconds: float,
+    trusted_proxies: str | None = None,
+    follow_stdin: bool = False,
+) -> None:
+    """Serve until SIGINT or SIGTERM; with `follow_stdin` also until standard input ends, as it does with the parent."""
+    config = uvicorn.Config(
+        create_app(),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=trusted_proxies is not None,
+        forwarded_allow_ips=trusted_proxies,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, round(stop_seconds)),
+    )
+    server = uvicorn.Server(config)
+
+    async def run() -> None:
+        if follow_stdin:
+            _stop_at_end_of_stdin(server)
+        await server.serve(sockets=[listener])
+
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        try:
+            runner.run(run())
+        except KeyboardInterrupt:
+            return
+    if not server.started:
+        sys.exit(1)
+
+
+def _stop_at_end_of_stdin(server: uvicorn.Server) -> None:
+    loop = asyncio.get_running_loop()
+    descriptor = sys.stdin.fileno()
+
+    def read() -> None:
+        if not os.read(descriptor, 1024):
+            loop.remove_reader(descriptor)
+            server.should_exit = True
+
+    loop.add_reader(descriptor, read)

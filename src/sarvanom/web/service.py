@@ -1,0 +1,38 @@
+"""A FastAPI application whose resource routes are served directly, and whose middleware is a list written once."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from sarvanom.shared.models.crud_models import Problem
+from sarvanom.web.problems import register_problem_handlers
+from sarvanom.web.routing import DirectDispatch, direct_routes
+
+type Middleware = Callable[[ASGIApp], ASGIApp]
+
+
+class Service(FastAPI):
+    """A FastAPI application behind pure ASGI middleware, outermost first."""
+
+    def __init__(self, *, edge: Sequence[Middleware], **declared: Any) -> None:
+        super().__init__(openapi_url=None, docs_url=None, redoc_url=None, **declared)
+        self._edge = tuple(edge)
+        register_problem_handlers(self)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the application that serves requests; Starlette calls this once, before the first one."""
+        app: ASGIApp = DirectDispatch(direct_routes(self), super().build_middleware_stack())
+        for middleware in reversed(self._edge):
+            app = middleware(app)
+        return app
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document, with the schema of the problem details that all errors share."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
+            schemas |= {**schema.pop("$defs"), "Problem": schema}
+        return super().openapi()
