@@ -32,7 +32,7 @@ bench: sync             ## the budgets; needs wrk
 sync: $(VENV)/.synced
 
 $(VENV)/.synced: $(UV) pyproject.toml uv.lock .python-version
-	$(UV) sync --frozen --quiet
+	$(UV) sync --frozen --quiet --compile-bytecode
 	@touch $@
 
 $(UV):

@@ -1,23 +1,41 @@
 """The command `sarvanom`."""
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import version
+from typing import Final
 
 import click
 
-from sarvanom.cli.importing import import_command
-from sarvanom.cli.services import crud_command, gateway_command
-from sarvanom.cli.up import up_command
+_COMMANDS: Final[Mapping[str, str]] = {
+    "up": "sarvanom.cli.up:up_command",
+    "gateway": "sarvanom.cli.services:gateway_command",
+    "crud": "sarvanom.cli.services:crud_command",
+    "import": "sarvanom.cli.importing:import_command",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+class LazyGroup(click.Group):
+    """A group that imports a command when it is asked for, so that each starts as fast as it can."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click names it)
+        """Return the names of the commands, in the order of a first walk."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click names it)
+        """Return the command called `cmd_name`, if there is one."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(version("sarvanom"), prog_name="sarvanom")
 def cli() -> None:
     """Keep the state of an LLM application: users, model configurations, datasets, settings and cached answers."""
-
-
-for command in (up_command, gateway_command, crud_command, import_command):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ current_request_id: ContextVar[str] = ContextVar("sarvanom_request_id", default=
 """The request that the running task serves; empty outside of one."""
 
 _JSON = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
+# What would let a value move a terminal's cursor or forge a line.
+_ESCAPED = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 _STANDARD_LEVELS = (50, 40, 30, 20, 10)
 
 
@@ -67,14 +69,21 @@ def _console_renderer(stream: BinaryIO) -> Processor:
     )
 
     def render(logger: WrappedLogger, level: str, line: EventDict) -> bytes:
-        line["timestamp"] = line["timestamp"].isoformat(timespec="milliseconds")
         try:
-            text = console(logger, level, dict(line))
+            text = console(logger, level, {key: _console_value(key, value) for key, value in line.items()})
             return f"{text}\n".encode(errors="backslashreplace")
         except Exception:  # noqa: BLE001 (a value's own repr may raise anything)
             return _render_json(logger, level, line)
 
     return render
+
+
+def _console_value(key: str, value: object) -> object:
+    if isinstance(value, str) and key != "exception":
+        return value.translate(_ESCAPED)
+    if key == "timestamp" and isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds")
+    return value
 
 
 def _presentable(value: object) -> object:

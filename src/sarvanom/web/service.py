@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.shared.models.crud_models import Problem
 from sarvanom.web.problems import register_problem_handlers
@@ -20,6 +20,18 @@ class Service(FastAPI):
         super().__init__(openapi_url=None, docs_url=None, redoc_url=None, **declared)
         self._edge = tuple(edge)
         register_problem_handlers(self)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection.
+
+        Requests go straight to the middleware: FastAPI would look through the environment for OpenTelemetry each time.
+        """
+        stack = self.middleware_stack
+        if stack is None or scope["type"] == "lifespan":
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        await stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application that serves requests; Starlette calls this once, before the first one."""

@@ -48,7 +48,7 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
         title="SarvanOM CRUD service",
         version=version("sarvanom"),
         lifespan=lifespan,
-        edge=crud_edge(structlog.get_logger("sarvanom.access")),
+        edge=crud_edge(structlog.get_logger().bind()),
     )
     add_resource_routes(app, StoreAnswers(service))
     register_health(app, service="crud", version=app.version, checks={"database": check_database})

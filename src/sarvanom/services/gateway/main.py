@@ -35,7 +35,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         version=version("sarvanom"),
         lifespan=lifespan,
         edge=gateway_edge(
-            structlog.get_logger("sarvanom.access"),
+            structlog.get_logger().bind(),
             trusted_hosts=_trusted_hosts(settings),
             cors_origins=split_list(settings.cors_origins),
             max_body_bytes=settings.max_body_bytes,

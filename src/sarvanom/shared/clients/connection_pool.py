@@ -22,11 +22,11 @@ class ConnectionPool:
     """The connections to one address.
 
     Every connection occupies a slot, from before it is opened until it is gone. A slot belongs to a request, to a
-    connection in `idle`, or passes to the request that has waited longest.
+    connection that is idle, or passes to the request that has waited longest.
     """
 
     def __init__(self, host: str, port: int, limits: PoolLimits) -> None:
-        self.idle: list[HTTPConnection] = []
+        self._idle: list[HTTPConnection] = []
         self._host = host
         self._port = port
         self._limits = limits
@@ -44,12 +44,10 @@ class ConnectionPool:
         """
         if self._closed:
             raise ServiceUnavailable("The connection to the service is closed")
-        if self.idle and not fresh:
-            return self.idle.pop()
+        if self._idle and not fresh:
+            return self._idle.pop()
         if self._slots < self._limits.connections:
             self._slots += 1
-        elif self.idle:
-            self.idle.pop(0).abort()
         else:
             connection = await self._wait(deadline)
             if connection is not None:
@@ -75,7 +73,7 @@ class ConnectionPool:
             return
         loop = asyncio.get_running_loop()
         connection.idle_since = loop.time()
-        self.idle.append(connection)
+        self._idle.append(connection)
         if self._reaper is None:
             self._reaper = loop.call_later(self._limits.idle_timeout, self._reap)
 
@@ -126,8 +124,8 @@ class ConnectionPool:
 
     def _forget(self, connection: HTTPConnection) -> None:
         """Note that a connection is closed; while a request has it, the slot is the request's to free."""
-        if connection in self.idle:
-            self.idle.remove(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
             self._free_slot()
 
     def _pass_on(self, connection: HTTPConnection | None) -> None:
@@ -155,10 +153,10 @@ class ConnectionPool:
         self._reaper = None
         loop = asyncio.get_running_loop()
         oldest = loop.time() - self._limits.idle_timeout
-        for connection in [one for one in self.idle if one.idle_since <= oldest]:
+        for connection in [one for one in self._idle if one.idle_since <= oldest]:
             connection.abort()
-        if self.idle:
-            self._reaper = loop.call_later(self.idle[0].idle_since - oldest, self._reap)
+        if self._idle:
+            self._reaper = loop.call_later(self._idle[0].idle_since - oldest, self._reap)
 
 
 def _turn_away(waiter: asyncio.Future[HTTPConnection | None]) -> None:

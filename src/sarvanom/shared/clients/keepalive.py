@@ -42,7 +42,7 @@ class KeepAliveTransport(Transport):
         deadline = asyncio.get_running_loop().time() + self._timeout
         bodiless = request.method == "HEAD"
         pool = self._pool
-        connection = pool.idle.pop() if pool.idle else await pool.take(deadline)
+        connection = await pool.take(deadline)
         try:
             return await connection.ask(head, request.body, bodiless=bodiless, deadline=deadline)
         except UpstreamFailed:

@@ -44,7 +44,9 @@ async def test_connection_with_bytes_after_the_answer_is_dropped(connect: Connec
     assert peer.connections == 3
 
 
-@pytest.mark.parametrize("framing", [b"content-length: 0", b"content-length: 2", b"transfer-encoding: chunked", b"x: y"])
+@pytest.mark.parametrize(
+    "framing", [b"content-length: 0", b"content-length: 2", b"transfer-encoding: chunked", b"x: y"]
+)
 async def test_body_in_answer_to_head_is_dropped_with_its_connection(connect: Connect, framing: bytes) -> None:
     async def answer_with_body(conversation: Conversation) -> None:
         await conversation.hear()
@@ -79,7 +81,9 @@ async def test_bytes_on_an_idle_connection_end_it(connect: Connect) -> None:
     assert peer.connections == 2
 
 
-@pytest.mark.parametrize("raw", [b"HTTP/2.0 200 OK\r\ncontent-length: 0\r\n\r\n", b"HTTP/1.1 101 Go\r\nupgrade: x\r\n\r\n"])
+@pytest.mark.parametrize(
+    "raw", [b"HTTP/2.0 200 OK\r\ncontent-length: 0\r\n\r\n", b"HTTP/1.1 101 Go\r\nupgrade: x\r\n\r\n"]
+)
 async def test_answer_in_another_protocol_fails(connect: Connect, raw: bytes) -> None:
     async with serve(answering(raw)) as peer:
         with pytest.raises(UpstreamFailed):
@@ -282,7 +286,7 @@ async def test_close_ends_what_is_under_way_and_what_waits(connect: Connect) -> 
         transport = connect(peer.url, max_connections=1)
         first = asyncio.create_task(transport.send(GET))
         second = asyncio.create_task(transport.send(GET))
-        while not peer.requests:
+        while not peer.requests:  # noqa: ASYNC110 (the peer has nothing to wait on)
             await asyncio.sleep(0.001)
         await transport.aclose()
         outcomes = await asyncio.gather(first, second, return_exceptions=True)
@@ -310,5 +314,5 @@ async def test_ipv6_address_and_default_port() -> None:
 
 @pytest.mark.parametrize("url", ["https://x", "http://x/path", "http://user@x", "http://x:notaport"])
 def test_url_must_be_a_plain_origin(url: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 (urllib words the one about ports)
+    with pytest.raises(ValueError):
         KeepAliveTransport(url)

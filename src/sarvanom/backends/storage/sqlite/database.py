@@ -17,6 +17,7 @@ SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x53_41_52_56  # "SARV", in the file's header
 COUNTER_NAMES: Final = ("revision", "hits", "misses", "expirations")
 _BUSY_TIMEOUT_MS: Final = 5_000
+_CACHE_KIB: Final = 32 * 1024
 
 
 class IncompatibleDatabase(Exception):
@@ -28,18 +29,21 @@ def available() -> Iterator[None]:
     """Turn SQLite's failures (locked, full, unreadable) into `ServiceUnavailable`."""
     try:
         yield
-    except apsw.NotADBError as error:
-        raise IncompatibleDatabase("The file is not an SQLite database") from error
-    except (apsw.BusyError, apsw.LockedError, apsw.InterruptError) as error:
-        raise ServiceUnavailable("The database is too busy; try again", headers={"Retry-After": "1"}) from error
-    except (
-        apsw.FullError,
-        apsw.IOError,
-        apsw.CantOpenError,
-        apsw.ReadOnlyError,
-        apsw.CorruptError,
-    ) as error:
-        raise ServiceUnavailable("The database cannot be used at the moment", headers={"Retry-After": "10"}) from error
+    except apsw.Error as error:
+        raise translated(error) from error
+
+
+def translated(error: apsw.Error) -> Exception:
+    """Return what a failure of SQLite means to a caller; the error itself if it is a defect of ours."""
+    match error:
+        case apsw.NotADBError():
+            return IncompatibleDatabase("The file is not an SQLite database")
+        case apsw.BusyError() | apsw.LockedError() | apsw.InterruptError():
+            return ServiceUnavailable("The database is too busy; try again", headers={"Retry-After": "1"})
+        case apsw.FullError() | apsw.IOError() | apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.CorruptError():
+            return ServiceUnavailable("The database cannot be used at the moment", headers={"Retry-After": "10"})
+        case _:
+            return error
 
 
 def open_writer(path: Path) -> apsw.Connection:
@@ -52,6 +56,7 @@ def open_writer(path: Path) -> apsw.Connection:
     with available():
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -65,6 +70,7 @@ def open_reader(path: Path) -> apsw.Connection:
     with available():
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         return connection
 
 

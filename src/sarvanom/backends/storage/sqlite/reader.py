@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import apsw
 
-from sarvanom.backends.storage.sqlite.database import available, open_reader
+from sarvanom.backends.storage.sqlite.database import available, open_reader, translated
 
 _THREADS: Final = 4
 _QUERY_SECONDS: Final = 10.0
@@ -30,9 +30,11 @@ class Readers:
 
     def fetch_one(self, text: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
         """Return the first row of a statement that an index answers, in the calling thread."""
-        with available():
+        try:
             row: tuple[Any, ...] | None = self._inline.execute(text, values).fetchone()
-            return row
+        except apsw.Error as error:
+            raise translated(error) from error
+        return row
 
     def inline[T](self, work: Callable[[apsw.Connection], T]) -> T:
         """Run work whose cost is bounded, in the calling thread."""

@@ -137,15 +137,16 @@ def _select_page(connection: apsw.Connection, resource: Resource[Any], query: Li
 def _fill_page(rows: apsw.Cursor, query: ListQuery) -> tuple[list[bytes], str | None]:
     """Take rows until the page is full; a cursor follows if there was one more."""
     bodies: list[bytes] = []
-    size = 0
+    room = MAX_PAGE_BYTES
     last: tuple[Any, ...] = ()
-    for body, *keys in rows:
-        size += len(body)
-        if len(bodies) == query.limit or (bodies and size > MAX_PAGE_BYTES):
+    for row in rows:
+        body = row[0]
+        room -= len(body)
+        if len(bodies) == query.limit or (room < 0 and bodies):
             rows.close()
-            return bodies, query.cursor(last)
+            return bodies, query.cursor(last[1:])
         bodies.append(body)
-        last = tuple(keys)
+        last = row
     return bodies, None
 
 

@@ -1,0 +1,76 @@
+"""The budgets of the project, in one place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.results import Results, middle
+from benchmarks.scenarios import CREATE, GET, LIST, Scenario
+
+type Reading = Callable[[Results], float | None]
+"""Takes one number out of the results; None if it was not measured."""
+
+OURS, PLAIN = "sarvanom", "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A number that must not be passed."""
+
+    name: str
+    reading: Reading
+    unit: str
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a budget without a limit, or with two."""
+        if (self.at_most is None) == (self.at_least is None):
+            raise ValueError(f"{self.name}: one of at_most and at_least")
+
+    @property
+    def limit(self) -> str:
+        """The budget in words."""
+        if self.at_most is not None:
+            return f"at most {self.at_most:,g} {self.unit}"
+        return f"at least {self.at_least:,g} {self.unit}"
+
+    def met(self, measured: float) -> bool:
+        """Whether a measured number keeps to the budget."""
+        if self.at_most is not None:
+            return measured <= self.at_most
+        return self.at_least is not None and measured >= self.at_least
+
+
+def _cpu(scenario: Scenario, system: str = OURS) -> Reading:
+    return lambda results: middle(each.total_us for each in results.of(system, scenario.name))
+
+
+def _per_second(scenario: Scenario) -> Reading:
+    return lambda results: middle(each.per_second for each in results.of(OURS, scenario.name))
+
+
+def _times_cheaper(scenario: Scenario) -> Reading:
+    def ratio(results: Results) -> float | None:
+        plain, ours = _cpu(scenario, PLAIN)(results), _cpu(scenario)(results)
+        return plain / ours if plain and ours else None
+
+    return ratio
+
+
+def _idle_memory(results: Results) -> float | None:
+    return middle(each.total_mib for each in results.starts_of(OURS))
+
+
+def _start_time(results: Results) -> float | None:
+    return middle(each.health_s for each in results.starts_of(OURS))
+
+
+BUDGETS = (
+    Budget("get-by-id, CPU of gateway and crud", _cpu(GET), "µs", at_most=180),
+    Budget("list-50, CPU of gateway and crud", _cpu(LIST), "µs", at_most=280),
+    Budget("create, CPU of gateway and crud", _cpu(CREATE), "µs", at_most=320),
+    Budget("create, acknowledged", _per_second(CREATE), "/s", at_least=3500),
+    Budget("get-by-id, CPU of plain over ours", _times_cheaper(GET), "x", at_least=15),
+    Budget("idle memory of gateway and crud", _idle_memory, "MiB", at_most=180),
+    Budget("up to first 200", _start_time, "s", at_most=2.5),
+)

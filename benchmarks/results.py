@@ -1,0 +1,51 @@
+"""What was measured, and the medians of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from statistics import median
+
+from benchmarks.driver import Measurement
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start of one system, alone, in an empty folder."""
+
+    system: str
+    health_s: float
+    answer_s: float
+    pss_mib: dict[str, float]
+    """Idle memory, by role."""
+    total_mib: float
+    """Its sum over the roles that count."""
+
+
+@dataclass(slots=True)
+class Results:
+    """Everything that one run of the benchmark found."""
+
+    machine: dict[str, str]
+    starts: list[Start] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    """By system: why it could not be measured."""
+
+    def of(self, system: str, scenario: str) -> list[Measurement]:
+        """Return the rounds of one system in one scenario."""
+        return [each for each in self.measurements if (each.system, each.scenario) == (system, scenario)]
+
+    def starts_of(self, system: str) -> list[Start]:
+        """Return the starts of one system."""
+        return [each for each in self.starts if each.system == system]
+
+
+def middle(values: Iterable[float]) -> float | None:
+    """Take the median; None of nothing."""
+    found = list(values)
+    return median(found) if found else None
+
+
+def middle_by_role(rounds: Iterable[dict[str, float]]) -> dict[str, float]:
+    """Take the median for each role."""
+    found = list(rounds)
+    return {role: median(each[role] for each in found) for role in (found[0] if found else ())}

@@ -1,0 +1,12 @@
+-- GET the first page of 50.
+
+local bench = require("bench")
+local page
+
+function init()
+  page = wrk.format("GET", bench.listing)
+end
+
+function request()
+  return page
+end

@@ -1,0 +1,138 @@
+"""Health, readiness and version, and what OpenAPI says of them."""
+
+import asyncio
+import platform
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from structlog.testing import capture_logs
+
+from sarvanom.shared.errors import ServiceUnavailable
+from sarvanom.web.health import Check, register_health
+from sarvanom.web.middleware.access_log import ROUTE
+from sarvanom.web.problems import register_problem_handlers
+from tests.unit.web.asgi import ask, http_scope
+
+
+async def pass_check() -> None: ...
+
+
+async def fail_deliberately() -> None:
+    raise ServiceUnavailable("The database is away")
+
+
+async def fail() -> None:
+    raise ValueError("postgresql://user:hunter2@db")
+
+
+async def hang() -> None:
+    await asyncio.Event().wait()
+
+
+def make_app(checks: Mapping[str, Check], **more: Any) -> FastAPI:
+    app = FastAPI(openapi_url=None)
+    register_problem_handlers(app)
+    register_health(app, service="crud", version="1.2.3", checks=checks, **more)
+    return app
+
+
+def client_of(app: FastAPI) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
+
+
+async def get(path: str, checks: Mapping[str, Check], **more: Any) -> httpx2.Response:
+    async with client_of(make_app(checks, **more)) as client:
+        return await client.get(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/health", {"status": "ok"}), ("/version", {"service": "crud", "version": "1.2.3"})]
+)
+async def test_liveness_and_version_ask_no_dependency(path: str, body: dict[str, str]) -> None:
+    answer = await get(path, {"database": hang})
+    assert (answer.status_code, answer.json()) == (200, body)
+
+
+async def test_without_dependencies_a_service_is_ready() -> None:
+    answer = await get("/ready", {})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "checks": []})
+
+
+async def test_a_service_is_ready_when_all_it_needs_is_well() -> None:
+    answer = await get("/ready", {"database": pass_check, "cache": pass_check}, clock=count().__next__)
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ready"
+    assert [one["name"] for one in answer.json()["checks"]] == ["database", "cache"]
+    assert all(one["ok"] and one["error"] is None and one["latency_ms"] == 1000 for one in answer.json()["checks"])
+
+
+@pytest.mark.parametrize(
+    ("check", "error"),
+    [
+        (fail_deliberately, "The database is away"),
+        (fail, "Failed; the log says why"),
+        (hang, "No answer within 0.01 s"),
+    ],
+)
+async def test_one_dependency_that_fails_makes_it_unavailable(check: Check, error: str) -> None:
+    with capture_logs() as lines:
+        answer = await get("/ready", {"database": check, "cache": pass_check}, timeout=0.01)
+    assert answer.status_code == 503
+    assert answer.json()["status"] == "unavailable"
+    assert [(one["ok"], one["error"]) for one in answer.json()["checks"]] == [(False, error), (True, None)]
+    assert [line["check"] for line in lines] == (["database"] if check is fail else [])
+
+
+async def test_checks_run_at_once() -> None:
+    barrier = asyncio.Barrier(2)
+
+    async def meet() -> None:
+        await barrier.wait()
+
+    answer = await get("/ready", {"a": meet, "b": meet})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(("check", "status"), [(pass_check, "ok"), (fail_deliberately, "degraded")])
+async def test_the_detailed_report_is_given_as_long_as_the_process_lives(check: Check, status: str) -> None:
+    answer = await get("/health/detailed", {"database": check}, clock=count(step=2).__next__)
+    assert answer.status_code == 200
+    report = answer.json()
+    assert report.pop("checks")[0]["latency_ms"] == 2000
+    assert report == {
+        "service": "crud",
+        "version": "1.2.3",
+        "status": status,
+        "python": platform.python_version(),
+        "uptime_seconds": 6,
+    }
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/health/detailed", "/version"])
+async def test_head_works_and_nothing_else_does(path: str) -> None:
+    async with client_of(make_app({})) as client:
+        assert (await client.head(path)).status_code == 200
+        refused = await client.post(path)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_access_lines_learn_the_path() -> None:
+    answer = await ask(make_app({}), http_scope(path="/ready"))
+    assert answer.scope[ROUTE] == "/ready"
+
+
+def test_openapi_declares_the_answers() -> None:
+    paths = make_app({}).openapi()["paths"]
+    assert [(path, *methods) for path, methods in paths.items()] == [
+        ("/health", "get"), ("/ready", "get"), ("/health/detailed", "get"), ("/version", "get"),
+    ]  # fmt: skip
+    assert [path["get"]["operationId"] for path in paths.values()] == [
+        "read_health", "read_ready", "read_health_detailed", "read_version",
+    ]  # fmt: skip
+    for status in ("200", "503"):
+        schema = paths["/ready"]["get"]["responses"][status]["content"]["application/json"]["schema"]
+        assert schema == {"$ref": "#/components/schemas/Readiness"}
