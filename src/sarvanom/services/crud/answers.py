@@ -37,7 +37,7 @@ class StoreAnswers:
             Operation.STATS: self._stats,
         }
         self._envelopes = {
-            (resource.collection, operation): _envelope(f"{resource.name} {outcome}")
+            (resource.collection, operation): _envelope(outcome.format(resource.name, resource.collection))
             for resource in RESOURCES
             for operation, outcome in _OUTCOMES.items()
         }
@@ -47,7 +47,7 @@ class StoreAnswers:
         return await self._perform[call.operation](call, self._collections[call.resource.collection])
 
     async def _create(self, call: Call, collection: StoredCollection[Any]) -> Answer:
-        return self._written(call, await collection.create_document(call.item), 201)
+        return self._written(call, Operation.CREATE, await collection.create_document(call.item))
 
     async def _read(self, call: Call, collection: StoredCollection[Any]) -> Answer:
         document = await collection.read_document(call.id)
@@ -58,10 +58,13 @@ class StoreAnswers:
 
     async def _replace(self, call: Call, collection: StoredCollection[Any]) -> Answer:
         written = await collection.replace_document(call.item, call.preconditions)
-        return self._written(call, written, 201 if call.preconditions.creates else 200)
+        if call.preconditions.creates:
+            return self._written(call, Operation.CREATE, written)
+        return self._written(call, Operation.REPLACE, written)
 
     async def _patch(self, call: Call, collection: StoredCollection[Any]) -> Answer:
-        return self._written(call, await collection.patch_document(call.id, call.item, call.preconditions), 200)
+        written = await collection.patch_document(call.id, call.item, call.preconditions)
+        return self._written(call, Operation.PATCH, written)
 
     async def _delete(self, call: Call, collection: StoredCollection[Any]) -> Answer:
         written = await collection.delete_document(call.id, call.preconditions)
@@ -84,25 +87,27 @@ class StoreAnswers:
     async def _stats(self, call: Call, _: StoredCollection[Any]) -> Answer:
         return Answer(200, [_CONTENT_TYPE], self._wrap(call, to_json(await self._cache.stats())))
 
-    def _written(self, call: Call, written: Written, status: int) -> Answer:
-        assert written.document is not None  # noqa: S101 (only a deletion leaves none)
-        headers: Headers = [_CONTENT_TYPE, _etag(written.document), _revision(written)]
-        if status == 201:
-            headers.append((b"location", call.resource.path(written.document.id).encode()))
-        return Answer(status, headers, self._wrap(call, written.document.body))
+    def _written(self, call: Call, outcome: Operation, written: Written) -> Answer:
+        document = written.document
+        assert document is not None  # noqa: S101 (only a deletion leaves none)
+        headers: Headers = [_CONTENT_TYPE, _etag(document), _revision(written)]
+        if outcome is Operation.CREATE:
+            headers.append((b"location", call.resource.path(document.id).encode()))
+        status = 201 if outcome is Operation.CREATE else 200
+        return Answer(status, headers, self._wrap(call, document.body, outcome))
 
-    def _wrap(self, call: Call, data: bytes) -> bytes:
-        return self._envelopes[call.resource.collection, call.operation] + data + _END
+    def _wrap(self, call: Call, data: bytes, outcome: Operation | None = None) -> bytes:
+        return self._envelopes[call.resource.collection, outcome or call.operation] + data + _END
 
 
 _OUTCOMES: Final = {
-    Operation.CREATE: "created",
-    Operation.READ: "found",
-    Operation.REPLACE: "replaced",
-    Operation.PATCH: "changed",
-    Operation.LIST: "list",
-    Operation.INVALIDATE: "invalidated",
-    Operation.STATS: "statistics",
+    Operation.CREATE: "{0} created",
+    Operation.READ: "{0} found",
+    Operation.REPLACE: "{0} replaced",
+    Operation.PATCH: "{0} changed",
+    Operation.LIST: "{1} listed",
+    Operation.INVALIDATE: "{1} invalidated",
+    Operation.STATS: "{1} counted",
 }
 
 
