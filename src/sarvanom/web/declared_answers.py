@@ -52,6 +52,8 @@ def declared_answers(operation: Operation, success: Any) -> dict[int | str, dict
             answers[201] = {"model": success, "description": "Created", "headers": _ETAG | _REVISION | _LOCATION}
         case Operation.PATCH:
             answers[200] = {"description": "Changed", "headers": _ETAG | _REVISION}
+        case Operation.INVALIDATE:
+            answers[200] = {"description": "Deleted", "headers": _REVISION}
         case Operation.DELETE:
             answers[204] = {"description": "Deleted", "headers": _REVISION}
         case _:

@@ -25,6 +25,13 @@ class Written(NamedTuple):
     document: Document | None
 
 
+class Removed(NamedTuple):
+    """The outcome of a deletion by conditions: the store's revision after it, and how many resources it removed."""
+
+    revision: int
+    deleted: int
+
+
 class DocumentPage(NamedTuple):
     """One page of a list: JSON texts in order, the cursor of the next page, the total if it was asked for."""
 
@@ -63,8 +70,8 @@ class Store(ABC):
         """Return one page of what matches, from one state of the store."""
 
     @abstractmethod
-    async def delete_where(self, resource: Resource[Any], conditions: tuple[Condition, ...]) -> int:
-        """Delete everything that matches, as one write; return how many there were."""
+    async def delete_where(self, resource: Resource[Any], conditions: tuple[Condition, ...]) -> Removed:
+        """Delete everything that matches as one write, which takes a revision if there was anything."""
 
     @abstractmethod
     async def reclaim(self) -> int:

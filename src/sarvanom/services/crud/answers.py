@@ -4,8 +4,9 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from sarvanom.backends.storage.contract import Document, Written
+from sarvanom.backends.storage.contract import Document, Removed, Written
 from sarvanom.services.crud.collections import StoredCache, StoredCollection, StoredCRUDService
+from sarvanom.shared.models.crud_models import Deleted
 from sarvanom.shared.resources import RESOURCES
 from sarvanom.web.calls import Answer, Call, Headers, Operation
 
@@ -81,8 +82,9 @@ class StoreAnswers:
         return Answer(200, [_CONTENT_TYPE], body)
 
     async def _invalidate(self, call: Call, _: StoredCollection[Any]) -> Answer:
-        deleted = await self._cache.invalidate_where(call.conditions)
-        return Answer(200, [_CONTENT_TYPE], self._wrap(call, to_json({"deleted": deleted})))
+        removed = await self._cache.invalidate_where(call.conditions)
+        data = to_json(Deleted(deleted=removed.deleted))
+        return Answer(200, [_CONTENT_TYPE, _revision(removed)], self._wrap(call, data))
 
     async def _stats(self, call: Call, _: StoredCollection[Any]) -> Answer:
         return Answer(200, [_CONTENT_TYPE], self._wrap(call, to_json(await self._cache.stats())))
@@ -115,5 +117,5 @@ def _etag(document: Document) -> tuple[bytes, bytes]:
     return (b"etag", b'"%d"' % document.revision)
 
 
-def _revision(written: Written) -> tuple[bytes, bytes]:
+def _revision(written: Written | Removed) -> tuple[bytes, bytes]:
     return (b"sarvanom-revision", b"%d" % written.revision)

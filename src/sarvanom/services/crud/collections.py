@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import JsonValue
 from pydantic_core import from_json, to_json
 
-from sarvanom.backends.storage.contract import Document, DocumentPage, Store, Written
+from sarvanom.backends.storage.contract import Document, DocumentPage, Removed, Store, Written
 from sarvanom.shared.contracts.service_contracts import (
     CacheServiceContract,
     CollectionContract,
@@ -175,9 +175,10 @@ class StoredCache(StoredCollection[CacheEntry], CacheServiceContract):
     """The cache in a store."""
 
     async def invalidate(self, *, tag: str | None = None, service: str | None = None) -> int:
-        return await self.invalidate_where(invalidation_conditions(InvalidationParams(tag=tag, service=service)))
+        conditions = invalidation_conditions(InvalidationParams(tag=tag, service=service))
+        return (await self.invalidate_where(conditions)).deleted
 
-    async def invalidate_where(self, conditions: tuple[Condition, ...]) -> int:
+    async def invalidate_where(self, conditions: tuple[Condition, ...]) -> Removed:
         """Remove what matches; see `invalidate`."""
         return await self.store.delete_where(self.resource, conditions)
 

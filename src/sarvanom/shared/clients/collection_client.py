@@ -8,7 +8,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from sarvanom.shared.clients.http_service import ServiceClient
 from sarvanom.shared.clients.transport import Response
 from sarvanom.shared.contracts.service_contracts import CollectionContract
-from sarvanom.shared.errors import FieldError, UpstreamFailed, ValidationFailed
+from sarvanom.shared.errors import UpstreamFailed, ValidationFailed
 from sarvanom.shared.models.crud_models import (
     CRUDResponse,
     FilterParams,
@@ -19,7 +19,7 @@ from sarvanom.shared.models.crud_models import (
 )
 from sarvanom.shared.models.fields import JsonObject
 from sarvanom.shared.queries import encode_query
-from sarvanom.shared.resources import Resource, is_valid_id
+from sarvanom.shared.resources import Resource, check_id
 from sarvanom.shared.validation import field_errors
 
 _JSON_BODY: Final = {"content-type": "application/json"}
@@ -78,13 +78,7 @@ class CollectionClient[M: ResourceModel](CollectionContract[M]):
 
     def _path(self, id: str) -> str:
         """Return the item's path; an id that breaks the grammar could be read as another path, so it is never sent."""
-        if not is_valid_id(id):
-            field = self.resource.id_field
-            raise ValidationFailed(
-                f"This is no id of a {self.resource.name}",
-                errors=[FieldError(field, "Must be 1 to 255 characters that may stand in a URL path as they are")],
-            )
-        return self.resource.path(id)
+        return self.resource.path(check_id(self.resource, id))
 
     def _read(self, response: Response) -> M:
         return parse_answer(self._item, response).data

@@ -11,6 +11,7 @@ from sarvanom.backends.storage.contract import (
     Decide,
     Document,
     DocumentPage,
+    Removed,
     Store,
     Written,
 )
@@ -69,7 +70,7 @@ class SQLiteStore(Store):
             return self._readers.inline(select)
         return await self._readers.in_thread(select)
 
-    async def delete_where(self, resource: Resource[Any], conditions: tuple[Condition, ...]) -> int:
+    async def delete_where(self, resource: Resource[Any], conditions: tuple[Condition, ...]) -> Removed:
         return await self._writer.submit(lambda transaction: transaction.delete_where(resource, conditions))
 
     async def reclaim(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from sarvanom.backends.storage.contract import Decide, Document, Written
+from sarvanom.backends.storage.contract import Decide, Document, Removed, Written
 from sarvanom.backends.storage.listing import delete_statement
 from sarvanom.backends.storage.sqlite.database import DIALECT
 from sarvanom.backends.storage.statements import (
@@ -49,13 +49,13 @@ class Transaction:
         self._revision += 1
         return Written(self._revision, document)
 
-    def delete_where(self, resource: Resource[Any], conditions: tuple[Condition, ...]) -> int:
+    def delete_where(self, resource: Resource[Any], conditions: tuple[Condition, ...]) -> Removed:
         """Delete the live rows that match; one revision for all of them."""
         text, values = delete_statement(resource, conditions, DIALECT, self._now)
         self._connection.execute(text, values)
         deleted = self._connection.changes()
         self._revision += 1 if deleted else 0
-        return deleted
+        return Removed(self._revision, deleted)
 
     def reclaim(self, collection: str, limit: int) -> int:
         """Delete at most `limit` expired rows; no revision, for nobody could see them any more."""
