@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
-from pydantic import AwareDatetime, BeforeValidator, Field, create_model
+from pydantic import BeforeValidator, Field, create_model
 from pydantic_core import PydanticCustomError, to_json
 
 from sarvanom.shared.models.crud_models import (
@@ -18,7 +18,7 @@ from sarvanom.shared.models.crud_models import (
     FilterValue,
     PaginationParams,
 )
-from sarvanom.shared.models.fields import QueryBool, QueryInt, QueryText
+from sarvanom.shared.models.fields import QueryBool, QueryInt, QueryText, QueryTime
 from sarvanom.shared.resources import Column, ColumnKind, ColumnValue, Resource
 
 
@@ -171,7 +171,7 @@ _SCALARS: Final = {
     ColumnKind.TEXT: QueryText,
     ColumnKind.INTEGER: QueryInt,
     ColumnKind.BOOLEAN: QueryBool,
-    ColumnKind.TIMESTAMP: AwareDatetime,
+    ColumnKind.TIMESTAMP: QueryTime,
     ColumnKind.TAGS: QueryText,
 }
 

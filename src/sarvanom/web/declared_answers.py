@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from sarvanom.shared.errors import (
+    InternalError,
     InvalidHeader,
     MalformedJSON,
     PayloadTooLarge,
@@ -16,11 +17,12 @@ from sarvanom.shared.errors import (
     UpstreamTimeout,
     ValidationFailed,
 )
+from sarvanom.shared.models.fields import MAX_INTEGER
 from sarvanom.web.calls import Operation
 
 PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
 
-_ANY: Final = (ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
+_ANY: Final = (InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
 _ITEM: Final = (InvalidHeader, ResourceNotFound, ValidationFailed)
 _BODY: Final = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 _ERRORS: Final[dict[Operation, tuple[type[SarvanOMError], ...]]] = {
@@ -31,11 +33,13 @@ _ERRORS: Final[dict[Operation, tuple[type[SarvanOMError], ...]]] = {
     Operation.DELETE: (*_ITEM, PreconditionFailed, *_ANY),
     Operation.LIST: (ValidationFailed, *_ANY),
     Operation.INVALIDATE: (ValidationFailed, *_ANY),
-    Operation.STATS: _ANY,
+    Operation.STATS: (ValidationFailed, *_ANY),
 }
-_ETAG: Final = {"ETag": {"description": "The revision in quotes.", "schema": {"type": "string"}}}
-_REVISION: Final = {"SarvanOM-Revision": {"description": "The revision of this write.", "schema": {"type": "integer"}}}
-_LOCATION: Final = {"Location": {"description": "The path of the new resource.", "schema": {"type": "string"}}}
+_TEXT: Final = {"type": "string", "maxLength": 4096}
+_COUNT: Final = {"type": "integer", "format": "int64", "minimum": 0, "maximum": MAX_INTEGER}
+_ETAG: Final = {"ETag": {"description": "The revision in quotes.", "schema": _TEXT}}
+_REVISION: Final = {"SarvanOM-Revision": {"description": "The revision of this write.", "schema": _COUNT}}
+_LOCATION: Final = {"Location": {"description": "The path of the new resource.", "schema": _TEXT}}
 
 
 def declared_answers(operation: Operation, success: Any) -> dict[int | str, dict[str, Any]]:

@@ -4,15 +4,16 @@ import asyncio
 import platform
 from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import structlog
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from sarvanom.shared.errors import SarvanOMError
+from sarvanom.shared.models.fields import Message
 from sarvanom.web.middleware.access_log import ROUTE
 
 type Check = Callable[[], Awaitable[None]]
@@ -29,8 +30,8 @@ class Health(BaseModel):
 class Version(BaseModel):
     """Which service this is."""
 
-    service: str
-    version: str
+    service: Message
+    version: Message
 
 
 class DependencyCheck(BaseModel):
@@ -38,10 +39,10 @@ class DependencyCheck(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    name: str
+    name: Message
     ok: bool
     latency_ms: float
-    error: str | None = None
+    error: Message | None = None
     """What went wrong; null if nothing did."""
 
 
@@ -49,16 +50,16 @@ class Readiness(BaseModel):
     """Whether the service can do its work now."""
 
     status: Literal["ready", "unavailable"]
-    checks: list[DependencyCheck]
+    checks: Annotated[list[DependencyCheck], Field(max_length=100)]
 
 
 class HealthReport(Version):
     """What an operator asks first."""
 
     status: Literal["ok", "degraded"]
-    python: str
+    python: Message
     uptime_seconds: float
-    checks: list[DependencyCheck]
+    checks: Annotated[list[DependencyCheck], Field(max_length=100)]
 
 
 def register_health(

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from starlette.types import Receive, Scope
 
+from sarvanom.shared.errors import FieldError, ValidationFailed
 from sarvanom.shared.invalidation import parse_invalidation
 from sarvanom.shared.query_strings import parse_query
 from sarvanom.shared.resources import Resource, check_id
@@ -21,6 +22,7 @@ _MERGE_PATCH_HEADER: Final = (b"content-type", MERGE_PATCH.encode())
 
 
 async def _parse_create(resource: Resource[Any], scope: Scope, receive: Receive) -> Call:
+    _refuse_parameters(scope)
     check_media_type(scope, (JSON,))
     body = await read_body(receive)
     item = parse_model(resource.write_model, body)
@@ -80,15 +82,25 @@ async def _parse_invalidate(resource: Resource[Any], scope: Scope, receive: Rece
 
 
 async def _parse_stats(resource: Resource[Any], scope: Scope, receive: Receive) -> Call:
+    _refuse_parameters(scope)
     return Call(Operation.STATS, resource, "GET", f"/{resource.collection}-stats".encode(), request_id(scope))
 
 
 def _parse_item_call(operation: Operation, method: str, resource: Resource[Any], scope: Scope) -> Call:
+    _refuse_parameters(scope)
     id = check_id(resource, scope["path_params"][resource.id_field])
     headers = conditional_headers(scope)
     preconditions = parse_preconditions(headers)
     target = resource.path(id).encode()
     return Call(operation, resource, method, target, request_id(scope), id, preconditions, headers)
+
+
+def _refuse_parameters(scope: Scope) -> None:
+    """Refuse query parameters where there are none: a mistyped one must not be passed over in silence."""
+    if scope["query_string"]:
+        raise ValidationFailed(
+            "The query parameters are not valid", errors=[FieldError("", "This request takes no query parameters")]
+        )
 
 
 def _with_query(path: str, query_string: bytes) -> bytes:

@@ -38,6 +38,16 @@ _SUMMARIES: Final = {
     Operation.INVALIDATE: "Delete every {} with a tag or of a service",
     Operation.STATS: "Count entries, bytes, hits, misses and expirations",
 }
+_DESCRIPTIONS: Final = {
+    Operation.CREATE: "The id and unique fields must be free; 409 names the one that is not.",
+    Operation.READ: "The entity tag is the revision in quotes.",
+    Operation.REPLACE: "All fields that are left out get their defaults. The id may be left out: the path names it.",
+    Operation.PATCH: "RFC 7396: null removes, and so restores a default; what is absent stays as it is.",
+    Operation.DELETE: "What was deleted is gone at once, for lists too.",
+    Operation.LIST: "All filters must hold. Walk on with `next_cursor`: what stays is seen exactly once.",
+    Operation.INVALIDATE: "At least one of tag and service must be given; if both are, both must hold.",
+    Operation.STATS: "The counters are the store's: all processes count into them, with a delay of about a second.",
+}
 _ON_COLLECTION: Final = (Operation.CREATE, Operation.LIST)
 _ON_ITEM: Final = (Operation.READ, Operation.REPLACE, Operation.PATCH, Operation.DELETE)
 
@@ -63,6 +73,7 @@ def _add_route(app: FastAPI, path: str, operation: Operation, resource: Resource
         operation_id=f"{operation}_{_noun(operation, resource)}",
         name=f"{operation}_{_noun(operation, resource)}",
         summary=_SUMMARIES[operation].format(resource.name),
+        description=_DESCRIPTIONS[operation],
         tags=[resource.collection],
         response_model=success,
         status_code={Operation.CREATE: 201, Operation.DELETE: 204}.get(operation, 200),
@@ -129,7 +140,7 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
 
 
 def _entity_tags(description: str) -> Any:
-    return Annotated[str, Header(description=description, json_schema_extra={"pattern": _ENTITY_TAGS})]
+    return Annotated[str, Header(description=description, max_length=4096, json_schema_extra={"pattern": _ENTITY_TAGS})]
 
 
 def _request_body(operation: Operation, resource: Resource[Any]) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """A FastAPI application whose resource routes are served directly, and whose middleware is a list written once."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,17 +8,31 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.shared.models.crud_models import Problem
+from sarvanom.shared.resources import RESOURCES
 from sarvanom.web.problems import register_problem_handlers
 from sarvanom.web.routing import DirectDispatch, direct_routes
 
 type Middleware = Callable[[ASGIApp], ASGIApp]
 
 
+_TAGS = [{"name": resource.collection, "description": inspect.getdoc(resource.model) or ""} for resource in RESOURCES]
+
+
 class Service(FastAPI):
     """A FastAPI application behind pure ASGI middleware, outermost first."""
 
     def __init__(self, *, edge: Sequence[Middleware], **declared: Any) -> None:
-        super().__init__(openapi_url=None, docs_url=None, redoc_url=None, **declared)
+        super().__init__(
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            servers=[{"url": "/"}],
+            openapi_tags=[
+                *_TAGS,
+                {"name": "health", "description": "Whether the service is alive, ready and which it is."},
+            ],
+            **declared,
+        )
         self._edge = tuple(edge)
         register_problem_handlers(self)
 

@@ -46,6 +46,7 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
 
     app = Service(
         title="SarvanOM CRUD service",
+        description="Keeps the data; for the gateway alone.",
         version=version("sarvanom"),
         lifespan=lifespan,
         edge=crud_edge(structlog.get_logger().bind()),

@@ -31,7 +31,8 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
 
     app = Service(
         title="SarvanOM",
-        summary="The backend in which an LLM application keeps its state.",
+        description="The backend in which an LLM application keeps its state: users, model configurations, datasets, "
+        "settings and cached answers. Every write takes the next revision of the store, which is its entity tag.",
         version=version("sarvanom"),
         lifespan=lifespan,
         edge=gateway_edge(

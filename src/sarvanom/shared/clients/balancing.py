@@ -17,12 +17,16 @@ class _Lane:
     __slots__ = ("credit", "endpoint", "is_gone", "transport", "under_way", "weight")
 
     def __init__(self, endpoint: Endpoint, transport: Transport) -> None:
-        self.endpoint = endpoint
         self.transport = transport
-        self.weight = endpoint.weight if isinstance(endpoint, WeightedEndpoint) else 1
         self.under_way = 0
         self.credit = 0
         self.is_gone = False
+        self.follow(endpoint)
+
+    def follow(self, endpoint: Endpoint) -> None:
+        """Take over what discovery says now."""
+        self.endpoint = endpoint
+        self.weight = endpoint.weight if isinstance(endpoint, WeightedEndpoint) else 1
 
 
 class BalancingTransport(Transport):
@@ -80,7 +84,7 @@ class BalancingTransport(Transport):
         self._lanes = {}
         for endpoint in endpoints:
             lane = gone.pop(endpoint.url, None) or _Lane(endpoint, self._connect(endpoint.url))
-            lane.endpoint = endpoint
+            lane.follow(endpoint)
             self._lanes[endpoint.url] = lane
         healthy = [lane for lane in self._lanes.values() if lane.endpoint.healthy]
         self._choices = healthy or list(self._lanes.values())

@@ -39,9 +39,8 @@ class CacheClient(CollectionClient[CacheEntry], CacheServiceContract):
         """DELETE what matches."""
         conditions = {name: value for name, value in (("tag", tag), ("service", service)) if value is not None}
         if not conditions:
-            raise ValidationFailed(
-                "A cache is not emptied", errors=[FieldError("tag", "Give a tag, a service or both")]
-            )
+            message = "Give a tag, a service or both; the whole cache is not deleted at once"
+            raise ValidationFailed("The query parameters are not valid", errors=[FieldError("tag", message)])
         target = f"/{self.resource.collection}?{urlencode(conditions)}"
         return parse_answer(_DELETED, await self._service.request("DELETE", target)).data.deleted
 

@@ -60,21 +60,23 @@ class ServiceDiscoveryClient(ServiceDiscoveryContract):
         self._endpoints: Sequence[Endpoint] = ()
         self._refreshing: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def endpoints(self) -> Sequence[Endpoint]:
         """Return the instances; the same object as before if nothing has changed."""
-        if self._clock() >= self._good_until:
+        if self._clock() >= self._good_until and not self._closed:
             if self._refreshing is None:
                 self._refreshing = asyncio.create_task(self._refresh())
             if not self._targets:
                 await asyncio.wait([self._refreshing])
-                if not self._targets:
-                    raise ServiceUnavailable("No instance of the service is known")
+        if not self._endpoints:
+            raise ServiceUnavailable("No instance of the service is known")
         return self._endpoints
 
     def report(self, endpoint: Endpoint, *, healthy: bool) -> None:
         """Take note; the first unhealthy instance starts the probing."""
-        if healthy == (endpoint.url not in self._unwell) or all(endpoint.url != one.url for one in self._targets):
+        known = any(endpoint.url == one.url for one in self._targets)
+        if self._closed or not known or healthy == (endpoint.url not in self._unwell):
             return
         if healthy:
             self._unwell.discard(endpoint.url)
@@ -86,6 +88,7 @@ class ServiceDiscoveryClient(ServiceDiscoveryContract):
 
     async def aclose(self) -> None:
         """Stop asking and probing."""
+        self._closed = True
         tasks = [task for task in (self._refreshing, self._probing) if task is not None]
         for task in tasks:
             task.cancel()

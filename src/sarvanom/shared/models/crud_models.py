@@ -17,16 +17,19 @@ from pydantic_core import PydanticCustomError
 
 from sarvanom.shared.models.fields import (
     EXACT_INTEGER,
-    MAX_INTEGER,
+    INT32,
+    Count,
     Email,
     JsonObject,
     JsonValue,
+    Message,
     Name,
     QueryBool,
     ResourceId,
     ShortText,
     Tags,
     Text,
+    Timestamp,
 )
 
 MAX_LIMIT = 1000
@@ -50,11 +53,11 @@ class ResourceModel(BaseModel):
 
     service: Name = "default"
     """The service that owns the resource."""
-    created_at: Annotated[datetime | None, Field(json_schema_extra={"readOnly": True})] = None
+    created_at: Annotated[Timestamp | None, Field(json_schema_extra={"readOnly": True})] = None
     """When it was created (UTC, RFC 3339). Set by the server."""
-    updated_at: Annotated[datetime | None, Field(json_schema_extra={"readOnly": True})] = None
+    updated_at: Annotated[Timestamp | None, Field(json_schema_extra={"readOnly": True})] = None
     """When it was last written (UTC, RFC 3339). Set by the server."""
-    revision: Annotated[int | None, Field(json_schema_extra={"readOnly": True})] = None
+    revision: Annotated[Count | None, Field(json_schema_extra={"readOnly": True})] = None
     """The revision of its last change, which is also its ETag. Set by the server."""
 
     def to_json(self) -> bytes:
@@ -68,7 +71,7 @@ class CacheEntry(ResourceModel):
     key: ResourceId
     value: JsonValue
     """Any JSON."""
-    ttl: Annotated[int, Field(ge=1, le=MAX_TTL)] | None = 3600
+    ttl: Annotated[int, Field(ge=1, le=MAX_TTL), INT32] | None = 3600
     """Seconds to live; null keeps the entry until it is deleted."""
     tags: Tags = []
     """Labels by which entries are found and invalidated together."""
@@ -96,7 +99,7 @@ class ModelConfiguration(ResourceModel):
     parameters: JsonObject = {}
     """Limits, prices, abilities, defaults: whatever the application needs to know of the model."""
     enabled: bool = True
-    priority: Annotated[int, Field(ge=1, le=10)] = 5
+    priority: Annotated[int, Field(ge=1, le=10), INT32] = 5
     """Which model to prefer, 10 first."""
 
 
@@ -109,7 +112,7 @@ class Dataset(ResourceModel):
     source: Annotated[str, Field(max_length=4096)] = ""
     """Where the data is: a path or a URL."""
     format: ShortText = ""
-    size: Annotated[int, Field(ge=0, le=MAX_INTEGER)] | None = None
+    size: Count | None = None
     """Bytes; null if unknown."""
     metadata: JsonObject = {}
     """What else is known of it: licence, schema, hash, provenance."""
@@ -145,28 +148,28 @@ class CacheStats(BaseModel):
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
-    entries: int
+    entries: Count
     """Live entries."""
-    bytes: int
+    bytes: Count
     """Bytes of the live entries' stored JSON."""
-    hits: int
+    hits: Count
     """Reads of one entry that found it."""
-    misses: int
+    misses: Count
     """Reads of one entry that did not."""
-    expirations: int
+    expirations: Count
     """Entries whose time ran out and whose storage was reclaimed."""
 
 
 class Deleted(BaseModel):
     """How many resources a deletion by filter removed."""
 
-    deleted: int
+    deleted: Count
 
 
 class Items[M](BaseModel):
     """The `data` of a list."""
 
-    items: list[M]
+    items: Annotated[list[M], Field(max_length=MAX_LIMIT)]
 
 
 class PageMetadata(BaseModel):
@@ -174,10 +177,10 @@ class PageMetadata(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    limit: int
-    next_cursor: str | None
+    limit: Count
+    next_cursor: Message | None
     """Pass it as `cursor` to read on; null on the last page."""
-    total: int | None = None
+    total: Count | None = None
     """How many resources match; only there if `include_total=true` asked for it."""
 
 
@@ -194,7 +197,7 @@ class CRUDResponse[D](BaseModel):
     """The envelope of every successful answer."""
 
     status: Literal["success"] = "success"
-    message: str
+    message: Message
     data: D
     metadata: dict[str, AnyJson] = {}
 
@@ -203,7 +206,7 @@ class ListResponse[M](BaseModel):
     """The envelope of a list."""
 
     status: Literal["success"] = "success"
-    message: str
+    message: Message
     data: Items[M]
     metadata: PageMetadata
 
@@ -213,11 +216,11 @@ class PaginationParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), EXACT_INTEGER] = 100
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), INT32, EXACT_INTEGER] = 100
     """At most this many items; a page also ends early at 16 MiB."""
     cursor: Annotated[str, Field(max_length=4096)] | None = None
     """`next_cursor` of the page before."""
-    skip: Annotated[int, Field(ge=0, le=MAX_INTEGER), EXACT_INTEGER] = 0
+    skip: Annotated[Count, EXACT_INTEGER] = 0
     """Leave out this many items first; a cursor is faster and stays stable while rows come and go."""
     sort: Annotated[str, Field(max_length=255)] | None = None
     """Fields to sort by, comma separated, `-` for descending: `-updated_at,username`. Ties are broken by id."""
@@ -252,19 +255,19 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    type: Annotated[str, Field(examples=["about:blank"])] = "about:blank"
-    title: str
-    status: int
-    code: str
+    type: Message = "about:blank"
+    title: Message
+    status: Annotated[int, Field(ge=400, le=599), INT32]
+    code: Message
     """Stable and greppable: what programs decide by."""
-    detail: str
-    request_id: str
-    errors: list["ProblemField"] = []
+    detail: Message
+    request_id: Annotated[str, Field(max_length=128)]
+    errors: Annotated[list["ProblemField"], Field(max_length=10_000)] = []
     """Which fields were refused and why."""
 
 
 class ProblemField(BaseModel):
     """One reason why an input was refused."""
 
-    field: str
-    message: str
+    field: Message
+    message: Message

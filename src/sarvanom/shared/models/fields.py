@@ -1,17 +1,22 @@
 """The types of the fields that resources are made of."""
 
 import math
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Final
 
 import pydantic
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BeforeValidator,
     Field,
+    GetJsonSchemaHandler,
     StringConstraints,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError, to_json
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, to_json
 
 MAX_ID_LENGTH: Final = 255
 MAX_JSON_DEPTH: Final = 100
@@ -31,6 +36,24 @@ EMAIL_PATTERN: Final = rf"^[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:
 # No C0 control characters, no DEL: PostgreSQL stores no NUL, and nobody names things with the others.
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """The `format` that a field's JSON schema names."""
+
+    name: str
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "format": self.name}
+
+
+INT32: Final = Format("int32")
+INT64: Final = Format("int64")
+
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER), INT64]
+Message = Annotated[str, Field(max_length=4096)]
+Timestamp = Annotated[datetime, WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40})]
+
 ResourceId = Annotated[
     str,
     StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=ID_PATTERN),
@@ -40,7 +63,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_P
 Email = Annotated[
     str,
     StringConstraints(max_length=254, pattern=EMAIL_PATTERN),
-    Field(json_schema_extra={"format": "email"}),
+    Format("email"),
 ]
 Text = Annotated[str, StringConstraints(max_length=100_000)]
 
@@ -102,5 +125,6 @@ EXACT_INTEGER: Final = BeforeValidator(_exact_int)
 """Refuses spellings of an integer in a query string that JSON does not have, such as 1_000 or 2.0."""
 
 QueryBool = Annotated[bool, BeforeValidator(_exact_bool)]
-QueryInt = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER), EXACT_INTEGER]
+QueryInt = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER), INT64, EXACT_INTEGER]
+QueryTime = Annotated[AwareDatetime, WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40})]
 QueryText = Annotated[str, Field(max_length=4096)]
