@@ -5,7 +5,10 @@ the `code` it finds there, so that a `ResourceNotFound` crosses the wire as a `R
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
+
+
+_TRY_AGAIN: Final = {"Retry-After": "1"}
 
 
 class FieldError(NamedTuple):
@@ -21,6 +24,7 @@ class SarvanOMError(Exception):
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Internal error"
+    default_headers: ClassVar[Mapping[str, str]] = {}
     by_code: ClassVar[dict[str, type["SarvanOMError"]]] = {}
 
     def __init__(
@@ -33,7 +37,7 @@ class SarvanOMError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.errors = tuple(errors)
-        self.headers = dict(headers or {})
+        self.headers = {**self.default_headers, **(headers or {})}
 
     def __init_subclass__(cls) -> None:
         SarvanOMError.by_code[cls.code] = cls
@@ -115,18 +119,21 @@ class UpstreamFailed(SarvanOMError):
     """The service behind the gateway broke off or spoke no HTTP; a write may or may not have been carried out."""
 
     status, code, title = 502, "upstream_failed", "Upstream failed"
+    default_headers = _TRY_AGAIN
 
 
 class ServiceUnavailable(SarvanOMError):
     """The service, or what it depends on, cannot be reached; the request was not carried out."""
 
     status, code, title = 503, "service_unavailable", "Service unavailable"
+    default_headers = _TRY_AGAIN
 
 
 class UpstreamTimeout(SarvanOMError):
     """The service behind the gateway did not answer in time; a write may or may not have been carried out."""
 
     status, code, title = 504, "upstream_timeout", "Upstream timeout"
+    default_headers = _TRY_AGAIN
 
 
 def error_from_code(

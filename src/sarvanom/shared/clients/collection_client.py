@@ -85,9 +85,12 @@ class CollectionClient[M: ResourceModel](CollectionContract[M]):
 
 
 def parse_answer[T](envelope: TypeAdapter[T], response: Response) -> T:
-    """Return the answer as the envelope it should be; raises `UpstreamFailed` if it is none."""
+    """Return the answer as the envelope it should be; raises `UpstreamFailed` if it is none.
+
+    Fields that a newer service has are passed over.
+    """
     try:
-        return envelope.validate_json(response.body)
+        return envelope.validate_json(response.body, extra="ignore")
     except ValidationError:
         raise UpstreamFailed("The service's answer is none of this API's") from None
 

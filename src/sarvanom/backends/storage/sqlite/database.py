@@ -39,7 +39,7 @@ def translated(error: apsw.Error) -> Exception:
         case apsw.NotADBError():
             return IncompatibleDatabase("The file is not an SQLite database")
         case apsw.BusyError() | apsw.LockedError() | apsw.InterruptError():
-            return ServiceUnavailable("The database is too busy; try again", headers={"Retry-After": "1"})
+            return ServiceUnavailable("The database is too busy; try again")
         case apsw.FullError() | apsw.IOError() | apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.CorruptError():
             return ServiceUnavailable("The database cannot be used at the moment", headers={"Retry-After": "10"})
         case _:
