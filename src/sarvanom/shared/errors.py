@@ -7,7 +7,6 @@ the `code` it finds there, so that a `ResourceNotFound` crosses the wire as a `R
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final, NamedTuple
 
-
 _TRY_AGAIN: Final = {"Retry-After": "1"}
 
 
@@ -53,6 +52,12 @@ class MalformedJSON(SarvanOMError):
     """The body is not JSON at all."""
 
     status, code, title = 400, "malformed_json", "Malformed JSON"
+
+
+class MalformedRequest(SarvanOMError):
+    """The bytes are no HTTP request that can be read."""
+
+    status, code, title = 400, "malformed_request", "Malformed request"
 
 
 class InvalidHeader(SarvanOMError):

@@ -179,7 +179,7 @@ _SCALARS: Final = {
 def _parameter_type(kind: ColumnKind, operator: Operator) -> Any:
     scalar: Any = _SCALARS[kind]
     if operator is Operator.ONE_OF:
-        return Annotated[list[scalar], BeforeValidator(_split), Field(max_length=1000)]
+        return Annotated[list[scalar], BeforeValidator(_split), Field(max_length=100)]
     if operator is Operator.CONTAINS:
         return Annotated[list[scalar], Field(max_length=64)]
     return scalar

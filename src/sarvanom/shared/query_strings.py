@@ -26,6 +26,7 @@ from sarvanom.shared.queries import (
 from sarvanom.shared.resources import ColumnKind, ColumnValue, Resource
 from sarvanom.shared.validation import field_errors
 
+_MAX_PARAMETERS: Final = 200
 _REPEATABLE: Final = tuple(f"__{operator}" for operator in (Operator.ONE_OF, Operator.CONTAINS))
 
 
@@ -70,12 +71,12 @@ def parse_parameters[P: BaseModel](model: type[P], query_string: bytes) -> P:
             query_string.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=100,
+            max_num_fields=_MAX_PARAMETERS,
         )
     except ValueError:
         raise _refuse(
             "",
-            "The query string is not percent-encoded UTF-8 with at most 100 parameters",
+            f"The query string is not percent-encoded UTF-8 with at most {_MAX_PARAMETERS} parameters",
         ) from None
     values: dict[str, str | list[str]] = {}
     for name, value in pairs:

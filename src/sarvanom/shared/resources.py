@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, get_args, get_origin
 
-from pydantic import Field, TypeAdapter, create_model
+from pydantic import BaseModel, Field, TypeAdapter, create_model
 from pydantic.fields import FieldInfo
 
 from sarvanom.shared.errors import FieldError, ValidationFailed
@@ -79,6 +79,7 @@ class Resource[M: ResourceModel]:
     write_model: type[M] = field(init=False)
     replace_model: type[M] = field(init=False)
     patch_model: type[ResourceModel] = field(init=False)
+    sparse_model: type[BaseModel] = field(init=False)
 
     def __post_init__(self) -> None:
         unknown = {self.id_field, *self.unique, *self.filterable, *self.sortable} - set(self.model.model_fields)
@@ -100,6 +101,7 @@ class Resource[M: ResourceModel]:
         object.__setattr__(self, "write_model", _write_model(self.model))
         object.__setattr__(self, "replace_model", _replace_model(self.write_model, self.id_field))
         object.__setattr__(self, "patch_model", _patch_model(self.model))
+        object.__setattr__(self, "sparse_model", _sparse_model(self.model, self.id_field))
 
     def _column(self, name: str) -> Column:
         kind, nullable = _column_kind(self.model.model_fields[name].annotation)
@@ -205,6 +207,14 @@ def _patch_model(model: type[ResourceModel]) -> type[ResourceModel]:
             fields[name] = _optional(info, nullable=not info.is_required())
     doc = f"A JSON Merge Patch of {model.__name__}: null restores a field's default, an absent field stays."
     return create_model(f"{model.__name__}Patch", __base__=ResourceModel, __doc__=doc, **fields)
+
+
+def _sparse_model(model: type[ResourceModel], id_field: str) -> type[BaseModel]:
+    """Derive what a list with `fields` holds: the id, and some of the other fields."""
+    fields: dict[str, Any] = {name: _optional(info) for name, info in model.model_fields.items() if name != id_field}
+    fields[id_field] = (model.model_fields[id_field].annotation, Field())
+    doc = f"Some of the fields of {model.__name__}, which `fields` asked for."
+    return create_model(f"{model.__name__}Sparse", __doc__=doc, **fields)
 
 
 def _optional(info: FieldInfo, *, nullable: bool = False) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ from sarvanom.shared.errors import (
     InternalError,
     InvalidHeader,
     MalformedJSON,
+    MalformedRequest,
     PayloadTooLarge,
     PreconditionFailed,
     ResourceConflict,
@@ -22,7 +23,7 @@ from sarvanom.web.calls import Operation
 
 PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
 
-_ANY: Final = (InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
+_ANY: Final = (MalformedRequest, InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
 _ITEM: Final = (InvalidHeader, ResourceNotFound, ValidationFailed)
 _BODY: Final = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 _ERRORS: Final[dict[Operation, tuple[type[SarvanOMError], ...]]] = {

@@ -105,7 +105,8 @@ def _success_model(operation: Operation, resource: Resource[Any]) -> Any:
     model: Any = resource.model
     match operation:
         case Operation.LIST:
-            return ListResponse[model]
+            item: Any = model | resource.sparse_model
+            return ListResponse[item]
         case Operation.DELETE:
             return None
         case Operation.INVALIDATE:
@@ -140,7 +141,7 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
 
 
 def _entity_tags(description: str) -> Any:
-    return Annotated[str, Header(description=description, max_length=4096, json_schema_extra={"pattern": _ENTITY_TAGS})]
+    return Annotated[str, Header(description=description, json_schema_extra={"pattern": _ENTITY_TAGS})]
 
 
 def _request_body(operation: Operation, resource: Resource[Any]) -> dict[str, Any] | None:
@@ -153,4 +154,4 @@ def _request_body(operation: Operation, resource: Resource[Any]) -> dict[str, An
 
 _IF_MATCH = "Carry out only if the resource has one of these entity tags (its revision in quotes), or `*`."
 _IF_NONE_MATCH = "Carry out only if the resource has none of these entity tags; `*`: only if it does not exist."
-_ENTITY_TAGS: Final = r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'
+_ENTITY_TAGS: Final = r'^(\*|(W/)?"[0-9]+"(, (W/)?"[0-9]+")*)$'

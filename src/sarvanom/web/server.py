@@ -9,6 +9,8 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
+from sarvanom.web.protocol import ProblemProtocol
+
 
 def serve(
     create_app: Callable[[], ASGIApp],
@@ -22,7 +24,7 @@ def serve(
     config = uvicorn.Config(
         create_app(),
         loop="uvloop",
-        http="httptools",
+        http=ProblemProtocol,
         ws="none",
         lifespan="on",
         access_log=False,

@@ -1,7 +1,7 @@
 """The five resources as Pydantic models, the envelope they travel in, and the parameters of a list."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from sarvanom.shared.models.fields import (
     EXACT_INTEGER,
     INT32,
+    INTEGRAL,
     Count,
     Email,
     JsonObject,
@@ -71,7 +72,7 @@ class CacheEntry(ResourceModel):
     key: ResourceId
     value: JsonValue
     """Any JSON."""
-    ttl: Annotated[int, Field(ge=1, le=MAX_TTL), INT32] | None = 3600
+    ttl: Annotated[int, Field(ge=1, le=MAX_TTL), INT32, INTEGRAL] | None = 3600
     """Seconds to live; null keeps the entry until it is deleted."""
     tags: Tags = []
     """Labels by which entries are found and invalidated together."""
@@ -99,7 +100,7 @@ class ModelConfiguration(ResourceModel):
     parameters: JsonObject = {}
     """Limits, prices, abilities, defaults: whatever the application needs to know of the model."""
     enabled: bool = True
-    priority: Annotated[int, Field(ge=1, le=10), INT32] = 5
+    priority: Annotated[int, Field(ge=1, le=10), INT32, INTEGRAL] = 5
     """Which model to prefer, 10 first."""
 
 
@@ -112,7 +113,7 @@ class Dataset(ResourceModel):
     source: Annotated[str, Field(max_length=4096)] = ""
     """Where the data is: a path or a URL."""
     format: ShortText = ""
-    size: Count | None = None
+    size: Annotated[Count, INTEGRAL] | None = None
     """Bytes; null if unknown."""
     metadata: JsonObject = {}
     """What else is known of it: licence, schema, hash, provenance."""
@@ -166,7 +167,17 @@ class Deleted(BaseModel):
     deleted: Count
 
 
-class Items[M](BaseModel):
+class Envelope(BaseModel):
+    """A generic part of an answer, named in OpenAPI after what it holds: `UserProfileResponse`."""
+
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
+        """Return the name of the model for these parameters; of a union the first member counts."""
+        held = next(iter(get_args(params[0])), params[0])
+        return f"{held.__name__}{cls.__name__.removeprefix('CRUD')}"
+
+
+class Items[M](Envelope):
     """The `data` of a list."""
 
     items: Annotated[list[M], Field(max_length=MAX_LIMIT)]
@@ -193,7 +204,7 @@ class Page[M](BaseModel):
     total: int | None = None
 
 
-class CRUDResponse[D](BaseModel):
+class CRUDResponse[D](Envelope):
     """The envelope of every successful answer."""
 
     status: Literal["success"] = "success"
@@ -202,7 +213,7 @@ class CRUDResponse[D](BaseModel):
     metadata: dict[str, AnyJson] = {}
 
 
-class ListResponse[M](BaseModel):
+class ListResponse[M](Envelope):
     """The envelope of a list."""
 
     status: Literal["success"] = "success"
