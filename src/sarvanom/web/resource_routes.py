@@ -1,14 +1,16 @@
 """The routes of a resource, generated from its declaration: one set for all resources, for gateway and crud alike."""
 
 import inspect
+from functools import cache
 from inspect import Parameter
 from typing import Annotated, Any, Final
 
 from fastapi import Body, FastAPI, Header, Path, Query
+from pydantic import BaseModel, Field, create_model
 from starlette.types import Receive, Scope, Send
 
 from sarvanom.shared.invalidation import InvalidationParams
-from sarvanom.shared.models.crud_models import CacheStats, CRUDResponse, Deleted, ListResponse
+from sarvanom.shared.models.crud_models import MAX_LIMIT, CacheStats, CRUDResponse, Deleted, Items, ListResponse
 from sarvanom.shared.models.fields import ResourceId
 from sarvanom.shared.queries import list_params
 from sarvanom.shared.resources import CACHE, RESOURCES, Resource
@@ -101,20 +103,32 @@ def _noun(operation: Operation, resource: Resource[Any]) -> str:
             return noun
 
 
-def _success_model(operation: Operation, resource: Resource[Any]) -> Any:
-    model: Any = resource.model
+def _success_model(operation: Operation, resource: Resource[Any]) -> type[BaseModel] | None:
     match operation:
         case Operation.LIST:
-            item: Any = model | resource.sparse_model
-            return ListResponse[item]
+            return _list_envelope(resource)
         case Operation.DELETE:
             return None
         case Operation.INVALIDATE:
-            return CRUDResponse[Deleted]
+            return _envelope(Deleted)
         case Operation.STATS:
-            return CRUDResponse[CacheStats]
+            return _envelope(CacheStats)
         case _:
-            return CRUDResponse[model]
+            return _envelope(resource.model)
+
+
+@cache
+def _envelope(model: type[BaseModel]) -> type[BaseModel]:
+    """Return the envelope of one item under a name of its own, which is what generated clients call it."""
+    return create_model(f"{model.__name__}Response", __base__=CRUDResponse[Any], data=(model, Field()))
+
+
+def _list_envelope(resource: Resource[Any]) -> type[BaseModel]:
+    model, sparse = resource.model, resource.sparse_model
+    name = model.__name__
+    held = (Annotated[list[model | sparse], Field(max_length=MAX_LIMIT)], Field())  # type: ignore[valid-type]
+    items = create_model(f"{name}Items", __base__=Items[Any], items=held)
+    return create_model(f"{name}ListResponse", __base__=ListResponse[Any], data=(items, Field()))
 
 
 def _parameters(operation: Operation, resource: Resource[Any]) -> list[Parameter]:

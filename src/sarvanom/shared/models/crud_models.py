@@ -1,7 +1,7 @@
 """The five resources as Pydantic models, the envelope they travel in, and the parameters of a list."""
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -167,17 +167,7 @@ class Deleted(BaseModel):
     deleted: Count
 
 
-class Envelope(BaseModel):
-    """A generic part of an answer, named in OpenAPI after what it holds: `UserProfileResponse`."""
-
-    @classmethod
-    def model_parametrized_name(cls, params: tuple[type[Any], ...]) -> str:
-        """Return the name of the model for these parameters; of a union the first member counts."""
-        held = next(iter(get_args(params[0])), params[0])
-        return f"{held.__name__}{cls.__name__.removeprefix('CRUD')}"
-
-
-class Items[M](Envelope):
+class Items[M](BaseModel):
     """The `data` of a list."""
 
     items: Annotated[list[M], Field(max_length=MAX_LIMIT)]
@@ -204,7 +194,7 @@ class Page[M](BaseModel):
     total: int | None = None
 
 
-class CRUDResponse[D](Envelope):
+class CRUDResponse[D](BaseModel):
     """The envelope of every successful answer."""
 
     status: Literal["success"] = "success"
@@ -213,7 +203,7 @@ class CRUDResponse[D](Envelope):
     metadata: dict[str, AnyJson] = {}
 
 
-class ListResponse[M](Envelope):
+class ListResponse[M](BaseModel):
     """The envelope of a list."""
 
     status: Literal["success"] = "success"
