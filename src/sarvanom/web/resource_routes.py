@@ -1,21 +1,19 @@
 """The routes of a resource, generated from its declaration: one set for all resources, for gateway and crud alike."""
 
 import inspect
-from functools import cache
 from inspect import Parameter
 from typing import Annotated, Any, Final
 
 from fastapi import Body, FastAPI, Header, Path, Query
-from pydantic import BaseModel, Field, create_model
 from starlette.types import Receive, Scope, Send
 
 from sarvanom.shared.invalidation import InvalidationParams
-from sarvanom.shared.models.crud_models import MAX_LIMIT, CacheStats, CRUDResponse, Deleted, Items, ListResponse
 from sarvanom.shared.models.fields import ResourceId
 from sarvanom.shared.queries import list_params
 from sarvanom.shared.resources import CACHE, RESOURCES, Resource
 from sarvanom.web.calls import Operation, Perform, send_answer
 from sarvanom.web.declared_answers import declared_answers
+from sarvanom.web.envelopes import success_model
 from sarvanom.web.request_headers import JSON, MERGE_PATCH
 from sarvanom.web.resource_calls import PARSERS
 from sarvanom.web.routing import DirectEndpoint, DirectRoute
@@ -66,7 +64,7 @@ def add_resource_routes(app: FastAPI, perform: Perform) -> None:
 
 
 def _add_route(app: FastAPI, path: str, operation: Operation, resource: Resource[Any], perform: Perform) -> None:
-    success = _success_model(operation, resource)
+    success = success_model(operation, resource)
     route = DirectRoute(
         path,
         _endpoint(operation, resource, perform),
@@ -101,34 +99,6 @@ def _noun(operation: Operation, resource: Resource[Any]) -> str:
             return resource.collection
         case _:
             return noun
-
-
-def _success_model(operation: Operation, resource: Resource[Any]) -> type[BaseModel] | None:
-    match operation:
-        case Operation.LIST:
-            return _list_envelope(resource)
-        case Operation.DELETE:
-            return None
-        case Operation.INVALIDATE:
-            return _envelope(Deleted)
-        case Operation.STATS:
-            return _envelope(CacheStats)
-        case _:
-            return _envelope(resource.model)
-
-
-@cache
-def _envelope(model: type[BaseModel]) -> type[BaseModel]:
-    """Return the envelope of one item under a name of its own, which is what generated clients call it."""
-    return create_model(f"{model.__name__}Response", __base__=CRUDResponse[Any], data=(model, Field()))
-
-
-def _list_envelope(resource: Resource[Any]) -> type[BaseModel]:
-    model, sparse = resource.model, resource.sparse_model
-    name = model.__name__
-    held = (Annotated[list[model | sparse], Field(max_length=MAX_LIMIT)], Field())  # type: ignore[valid-type]
-    items = create_model(f"{name}Items", __base__=Items[Any], items=held)
-    return create_model(f"{name}ListResponse", __base__=ListResponse[Any], data=(items, Field()))
 
 
 def _parameters(operation: Operation, resource: Resource[Any]) -> list[Parameter]:
