@@ -109,7 +109,7 @@ def _parse_sort(resource: Resource[Any], sort: str | None) -> tuple[Order, ...]:
         column = resource.column(name)
         if column is None or not column.sortable:
             choices = ", ".join(column.name for column in resource.columns if column.sortable)
-            raise _refuse("sort", f"Cannot sort by {name!r}; sortable are {choices}")
+            raise _refuse("sort", f"Must be of {choices}, separated by commas, each with - before it for descending")
         orders.setdefault(name, Order(column, descending=term.startswith("-")))
         if name == resource.id_field:
             return tuple(orders.values())
@@ -123,11 +123,10 @@ def _parse_fields(resource: Resource[Any], fields: str | None) -> tuple[str, ...
     if fields is None:
         return None
     names = fields.split(",")
-    unknown = [name for name in names if name not in resource.model.model_fields]
-    if unknown:
+    if not set(names) <= set(resource.model.model_fields):
         raise _refuse(
             "fields",
-            f"There is no field {unknown[0]!r}; there are {', '.join(resource.model.model_fields)}",
+            f"Must be of {', '.join(resource.model.model_fields)}, separated by commas",
         )
     return tuple(dict.fromkeys((resource.id_field, *names)))
 

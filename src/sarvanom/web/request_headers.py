@@ -12,9 +12,9 @@ from sarvanom.web.calls import Headers
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 
-_ENTITY_TAG = rb'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"'
-_entity_tags: Final = re.compile(rb"[ \t]*(?:%s)(?:[ \t]*,[ \t]*%s)*[ \t]*" % (_ENTITY_TAG, _ENTITY_TAG)).fullmatch
-_each_tag: Final = re.compile(_ENTITY_TAG).finditer
+_TAG: Final = b"\0"
+"""Stands for a tag in a list of tags; no header holds it."""
+_entity_tag: Final = re.compile(rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
 def conditional_headers(scope: Scope) -> Headers:
@@ -37,12 +37,14 @@ def parse_preconditions(headers: Headers) -> Preconditions:
 
 
 def _parse_tags(name: bytes, value: bytes, *, weak: bool) -> frozenset[str]:
-    """Return the opaque tags; where comparison is strong, weak ones match nothing and are left out."""
-    if value.strip() == b"*":
+    """Return the tags without their weakness; where comparison is strong, weak ones match nothing and are left out."""
+    if value.strip(b" \t") == b"*":
         return ANY
-    if len(value) > 8192 or not _entity_tags(value):
+    between = _entity_tag.sub(_TAG, value).split(b",")
+    tags = list(_entity_tag.finditer(value))
+    if not tags or any(part.strip(b" \t") not in (b"", _TAG) for part in between):
         raise InvalidHeader(f'{name.decode().title()} must be * or quoted entity tags, such as "17"')
-    return frozenset(tag[2].decode("latin-1") for tag in _each_tag(value) if weak or tag[1] is None)
+    return frozenset(tag[2].decode("latin-1") for tag in tags if weak or tag[1] is None)
 
 
 def check_media_type(scope: Scope, accepted: tuple[str, ...]) -> None:

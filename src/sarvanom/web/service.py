@@ -26,6 +26,7 @@ class Service(FastAPI):
             openapi_url=None,
             docs_url=None,
             redoc_url=None,
+            redirect_slashes=False,
             servers=[{"url": "/"}],
             openapi_tags=[
                 *_TAGS,

@@ -7,6 +7,7 @@ from pydantic_core import to_json
 from sarvanom.backends.storage.contract import Document, Removed, Written
 from sarvanom.services.crud.collections import StoredCache, StoredCollection, StoredCRUDService
 from sarvanom.shared.models.crud_models import Deleted
+from sarvanom.shared.preconditions import NO_PRECONDITIONS
 from sarvanom.shared.resources import RESOURCES
 from sarvanom.web.calls import Answer, Call, Headers, Operation
 
@@ -53,8 +54,10 @@ class StoreAnswers:
     async def _read(self, call: Call, collection: StoredCollection[Any]) -> Answer:
         document = await collection.read_document(call.id)
         etag = _etag(document)
-        if call.preconditions.if_none_match is not None and call.preconditions.is_unchanged(document.revision):
-            return Answer(304, [etag])
+        if call.preconditions is not NO_PRECONDITIONS:
+            call.preconditions.check_read(document.revision)
+            if call.preconditions.is_unchanged(document.revision):
+                return Answer(304, [etag])
         return Answer(200, [_CONTENT_TYPE, etag], self._wrap(call, document.body))
 
     async def _replace(self, call: Call, collection: StoredCollection[Any]) -> Answer:

@@ -86,7 +86,7 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         def decide(current: Document | None) -> M:
             if current is None and not preconditions.creates:
                 raise self._not_found(id)
-            preconditions.check_write(None if current is None else current.revision)
+            preconditions.check(None if current is None else current.revision)
             return item
 
         return await self.store.write(self.resource, id, decide)
@@ -107,7 +107,7 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         def decide(current: Document | None) -> M:
             if current is None:
                 raise self._not_found(id)
-            preconditions.check_write(current.revision)
+            preconditions.check(current.revision)
             merged = merge_patch(from_json(current.body), dict(changes))
             return parse_model(self.resource.write_model, to_json(merged))
 
@@ -119,7 +119,7 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         def decide(current: Document | None) -> None:
             if current is None:
                 raise self._not_found(id)
-            preconditions.check_write(current.revision)
+            preconditions.check(current.revision)
 
         return await self.store.write(self.resource, id, decide)
 

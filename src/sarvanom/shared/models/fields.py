@@ -1,6 +1,7 @@
 """The types of the fields that resources are made of."""
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final
@@ -33,6 +34,9 @@ ID_PATTERN: Final = rf"^{_SEGMENT}(?:/{_SEGMENT})*$"
 _ATOM = r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 EMAIL_PATTERN: Final = rf"^{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*$"
+_is_timestamp: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+).fullmatch
 _MAX_LOCAL_PART: Final = 64
 
 # No C0 control characters, no DEL: PostgreSQL stores no NUL, and nobody names things with the others.
@@ -137,10 +141,20 @@ def _exact_int(value: object) -> object:
     return value
 
 
+def _exact_time(value: object) -> object:
+    if isinstance(value, str) and not _is_timestamp(value):
+        raise PydanticCustomError("query_time", "Must be a time with its offset (RFC 3339): 2026-01-31T12:00:00Z")
+    return value
+
+
 EXACT_INTEGER: Final = BeforeValidator(_exact_int)
 """Refuses spellings of an integer in a query string that JSON does not have, such as 1_000 or 2.0."""
 
 QueryBool = Annotated[bool, BeforeValidator(_exact_bool)]
 QueryInt = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER), INT64, EXACT_INTEGER]
-QueryTime = Annotated[AwareDatetime, WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40})]
+QueryTime = Annotated[
+    AwareDatetime,
+    BeforeValidator(_exact_time),
+    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40}),
+]
 QueryText = Annotated[str, Field(max_length=1024)]
