@@ -6,7 +6,7 @@ from sarvanom.shared.errors import FieldError, ValidationFailed
 from sarvanom.shared.models.crud_models import FilterParams
 from sarvanom.shared.models.fields import Name
 from sarvanom.shared.queries import Condition
-from sarvanom.shared.query_strings import build_query, parse_parameters
+from sarvanom.shared.query_strings import build_query, parse_parameters, validate_parameters
 from sarvanom.shared.resources import CACHE
 
 
@@ -23,15 +23,18 @@ class InvalidationParams(BaseModel):
 
 def parse_invalidation(query_string: bytes) -> tuple[Condition, ...]:
     """Return the conditions that a raw query string asks for; raises `ValidationFailed`."""
-    return invalidation_conditions(parse_parameters(InvalidationParams, query_string))
+    return _conditions(parse_parameters(InvalidationParams, query_string))
 
 
-def invalidation_conditions(params: InvalidationParams) -> tuple[Condition, ...]:
-    """Return the conditions of the entries to remove.
+def build_invalidation(*, tag: str | None, service: str | None) -> tuple[Condition, ...]:
+    """Return the conditions that these values ask for; the same rules hold as over HTTP."""
+    given = {"tag": tag, "service": service}
+    values = {name: value for name, value in given.items() if value is not None}
+    return _conditions(validate_parameters(InvalidationParams, values))
 
-    Raises:
-        ValidationFailed: neither a tag nor a service was given; a cache is never emptied by accident.
-    """
+
+def _conditions(params: InvalidationParams) -> tuple[Condition, ...]:
+    """Return the conditions of the entries to remove; the cache is never emptied by accident."""
     filters = FilterParams()
     if params.tag is not None:
         filters = filters.with_conditions(tags__contains=[params.tag])

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from pydantic import BeforeValidator, Field, create_model
 from pydantic_core import PydanticCustomError, to_json
 
+from sarvanom.shared.errors import FieldError, ValidationFailed
 from sarvanom.shared.models.crud_models import (
     FilterParams,
     FilterValue,
@@ -96,18 +97,34 @@ class ListParams(PaginationParams):
 
 
 def encode_query(pagination: PaginationParams | None = None, filters: FilterParams | None = None) -> str:
-    """Return the parameters as a query string: what a client sends."""
+    """Return the parameters as a query string: what a client sends.
+
+    Raises:
+        ValidationFailed: a filter has the name of another parameter, or a text that UTF-8 cannot carry.
+    """
     pairs: list[tuple[str, str]] = []
     if pagination is not None:
         pairs += [(name, _text(value)) for name, value in pagination.model_dump(exclude_defaults=True).items()]
     for name, value in filters.conditions.items() if filters is not None else ():
-        if isinstance(value, list) and name.endswith(f"__{Operator.ONE_OF}"):
-            pairs.append((name, ",".join(_quoted(_text(item)) for item in value)))
-        elif isinstance(value, list):
-            pairs += [(name, _text(item)) for item in value]
-        else:
-            pairs.append((name, _text(value)))
-    return urlencode(pairs)
+        if name in ListParams.model_fields:
+            raise _refuse(name, "Is no filter but a parameter of the page")
+        pairs += _filter_pairs(name, value)
+    try:
+        return urlencode(pairs)
+    except UnicodeEncodeError:
+        raise _refuse("", "Text must be Unicode without lone surrogates") from None
+
+
+def _filter_pairs(name: str, value: FilterValue) -> list[tuple[str, str]]:
+    if not isinstance(value, list):
+        return [(name, _text(value))]
+    if name.endswith(f"__{Operator.ONE_OF}"):
+        return [(name, ",".join(_quoted(_text(item)) for item in value))]
+    return [(name, _text(item)) for item in value]
+
+
+def _refuse(field: str, message: str) -> ValidationFailed:
+    return ValidationFailed("The filters are not valid", errors=[FieldError(field, message)])
 
 
 @lru_cache
@@ -156,13 +173,14 @@ def _text(value: FilterValue) -> str:
 
 
 def _quoted(value: str) -> str:
-    return '"' + value.replace('"', '""') + '"' if any(mark in value for mark in ',"\r\n') else value
+    needs_quotes = not value or any(mark in value for mark in ',"\r\n')
+    return '"' + value.replace('"', '""') + '"' if needs_quotes else value
 
 
 def _split(values: list[str]) -> list[str]:
-    """Split comma separated values; one that holds a comma stands in double quotes (RFC 4180)."""
+    """Split comma separated values; one that is empty or holds a comma stands in double quotes (RFC 4180)."""
     try:
-        return [item for row in csv.reader(values, strict=True) for item in row]
+        return [item for value in values for row in csv.reader([value], strict=True) for item in row]
     except csv.Error as error:
         raise PydanticCustomError("query_list", "Must be comma separated values (RFC 4180)") from error
 

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
@@ -84,6 +85,11 @@ def parse_parameters[P: BaseModel](model: type[P], query_string: bytes) -> P:
             values.setdefault(name, []).append(value)  # type: ignore[union-attr]
         elif values.setdefault(name, value) is not value:
             raise _refuse(name, "Given more than once")
+    return validate_parameters(model, values)
+
+
+def validate_parameters[P: BaseModel](model: type[P], values: Mapping[str, Any]) -> P:
+    """Return the parameters that these values give; raises `ValidationFailed`."""
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -163,9 +163,20 @@ def check_id(resource: Resource[Any], id: str) -> str:
     return id
 
 
+_EARLIEST: Final = datetime(1, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
 def format_timestamp(moment: datetime) -> str:
-    """Return an instant as RFC 3339 in UTC, always 27 characters long, so that text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """Return an instant as RFC 3339 in UTC, always 27 characters long, so that text order is time order.
+
+    An instant beyond the years that Python can say in UTC becomes the nearest one.
+    """
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        utc = _LATEST if moment.year > 1 else _EARLIEST
+    return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def _column_kind(annotation: Any) -> tuple[ColumnKind, bool]:

@@ -1,12 +1,17 @@
 """From bytes to a valid resource, or to an error that says what would be right."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from sarvanom.shared.errors import FieldError, MalformedJSON, ValidationFailed
 from sarvanom.shared.models.crud_models import ResourceModel
+from sarvanom.shared.models.fields import JsonValue as CheckedJson
 from sarvanom.shared.resources import Resource
+
+_PATCH: Final = TypeAdapter[dict[str, JsonValue]](dict[str, CheckedJson])
 
 
 def parse_model[M: BaseModel](model: type[M], text: bytes) -> M:
@@ -23,6 +28,20 @@ def parse_model[M: BaseModel](model: type[M], text: bytes) -> M:
             reason = error.errors(include_url=False)[0]["ctx"]["error"]
             raise MalformedJSON(f"The body is not valid JSON: {reason}") from None
         raise ValidationFailed(f"The body is no valid {model_title(model)}", errors=field_errors(error)) from None
+
+
+def encode_patch(changes: Mapping[str, JsonValue]) -> bytes:
+    """Return a merge patch as JSON text.
+
+    Raises:
+        ValidationFailed: it holds what JSON cannot carry, or nests too deep.
+    """
+    try:
+        return _PATCH.dump_json(_PATCH.validate_python(dict(changes)))
+    except ValidationError as error:
+        raise ValidationFailed("The patch is no valid JSON", errors=field_errors(error)) from None
+    except PydanticSerializationError:
+        raise ValidationFailed("The patch holds text that is no Unicode, or a number that is too long") from None
 
 
 def parse_patch(resource: Resource[Any], text: bytes) -> dict[str, JsonValue]:

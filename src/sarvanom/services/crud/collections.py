@@ -22,7 +22,7 @@ from sarvanom.shared.errors import (
     ResourceNotFound,
     ValidationFailed,
 )
-from sarvanom.shared.invalidation import InvalidationParams, invalidation_conditions
+from sarvanom.shared.invalidation import build_invalidation
 from sarvanom.shared.models.crud_models import (
     CacheEntry,
     CacheStats,
@@ -47,7 +47,7 @@ from sarvanom.shared.resources import (
     Resource,
     check_id,
 )
-from sarvanom.shared.validation import merge_patch, parse_model, parse_patch
+from sarvanom.shared.validation import encode_patch, merge_patch, parse_model, parse_patch
 
 
 class StoredCollection[M: ResourceModel](CollectionContract[M]):
@@ -128,17 +128,17 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         return await self.store.list(self.resource, query)
 
     async def create(self, item: M) -> M:
-        return self._model(await self.create_document(item))
+        return self._model(await self.create_document(self._checked(item)))
 
     async def get(self, id: str) -> M:
         return self._parse((await self.read_document(check_id(self.resource, id))).body)
 
     async def replace(self, item: M, *, if_match: int | None = None, create: bool = False) -> M:
         preconditions = Preconditions.of_write(if_match=if_match, create=create)
-        return self._model(await self.replace_document(item, preconditions))
+        return self._model(await self.replace_document(self._checked(item), preconditions))
 
     async def patch(self, id: str, changes: Mapping[str, JsonValue], *, if_match: int | None = None) -> M:
-        changes = parse_patch(self.resource, to_json(changes))
+        changes = parse_patch(self.resource, encode_patch(changes))
         preconditions = Preconditions.of_write(if_match=if_match)
         return self._model(await self.patch_document(check_id(self.resource, id), changes, preconditions))
 
@@ -160,6 +160,10 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
             total=page.total,
         )
 
+    def _checked(self, item: M) -> M:
+        """Validate the item as HTTP would: a model can be copied past its validation."""
+        return parse_model(self.resource.write_model, item.to_json())
+
     def _model(self, written: Written) -> M:
         assert written.document is not None  # noqa: S101 (only a deletion leaves none)
         return self._parse(written.document.body)
@@ -175,7 +179,7 @@ class StoredCache(StoredCollection[CacheEntry], CacheServiceContract):
     """The cache in a store."""
 
     async def invalidate(self, *, tag: str | None = None, service: str | None = None) -> int:
-        conditions = invalidation_conditions(InvalidationParams(tag=tag, service=service))
+        conditions = build_invalidation(tag=tag, service=service)
         return (await self.invalidate_where(conditions)).deleted
 
     async def invalidate_where(self, conditions: tuple[Condition, ...]) -> Removed:

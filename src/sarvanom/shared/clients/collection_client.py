@@ -8,7 +8,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from sarvanom.shared.clients.http_service import ServiceClient
 from sarvanom.shared.clients.transport import Response
 from sarvanom.shared.contracts.service_contracts import CollectionContract
-from sarvanom.shared.errors import UpstreamFailed, ValidationFailed
+from sarvanom.shared.errors import UpstreamFailed
 from sarvanom.shared.models.crud_models import (
     CRUDResponse,
     FilterParams,
@@ -17,14 +17,12 @@ from sarvanom.shared.models.crud_models import (
     PaginationParams,
     ResourceModel,
 )
-from sarvanom.shared.models.fields import JsonObject
 from sarvanom.shared.queries import encode_query
 from sarvanom.shared.resources import Resource, check_id
-from sarvanom.shared.validation import field_errors
+from sarvanom.shared.validation import encode_patch
 
 _JSON_BODY: Final = {"content-type": "application/json"}
 _PATCH_BODY: Final = {"content-type": "application/merge-patch+json"}
-_PATCHES: Final = TypeAdapter[dict[str, JsonValue]](JsonObject)
 
 
 class CollectionClient[M: ResourceModel](CollectionContract[M]):
@@ -55,10 +53,7 @@ class CollectionClient[M: ResourceModel](CollectionContract[M]):
 
     async def patch(self, id: str, changes: Mapping[str, JsonValue], *, if_match: int | None = None) -> M:
         """PATCH it."""
-        try:
-            body = _PATCHES.dump_json(_PATCHES.validate_python(dict(changes)))
-        except ValidationError as error:
-            raise ValidationFailed("The patch is no valid JSON", errors=field_errors(error)) from None
+        body = encode_patch(changes)
         headers = {**_PATCH_BODY, **_condition(if_match)}
         return self._read(await self._service.request("PATCH", self._path(id), body=body, headers=headers))
 

@@ -13,8 +13,9 @@ from pydantic import (
 from pydantic import (
     JsonValue as AnyJson,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticSerializationError
 
+from sarvanom.shared.errors import ValidationFailed
 from sarvanom.shared.models.fields import (
     EXACT_INTEGER,
     INT32,
@@ -52,6 +53,8 @@ class ResourceModel(BaseModel):
 
     server_fields: ClassVar[frozenset[str]] = frozenset({"created_at", "updated_at", "revision"})
 
+    _unsent: ClassVar[set[str]] = set(server_fields)
+
     service: Name = "default"
     """The service that owns the resource."""
     created_at: Annotated[Timestamp | None, Field(json_schema_extra={"readOnly": True})] = None
@@ -62,8 +65,15 @@ class ResourceModel(BaseModel):
     """The revision of its last change, which is also its ETag. Set by the server."""
 
     def to_json(self) -> bytes:
-        """Return the resource as JSON text without the server's fields: what a write sends and what a store keeps."""
-        return self.__pydantic_serializer__.to_json(self, exclude=set(self.server_fields))
+        """Return the resource as JSON text without the server's fields: what a write sends and what a store keeps.
+
+        Raises:
+            ValidationFailed: it holds what JSON in UTF-8 cannot carry: a lone surrogate, an integer too long to read.
+        """
+        try:
+            return self.__pydantic_serializer__.to_json(self, exclude=self._unsent)
+        except PydanticSerializationError:
+            raise ValidationFailed("The resource holds text that is no Unicode, or a number that is too long") from None
 
 
 class CacheEntry(ResourceModel):

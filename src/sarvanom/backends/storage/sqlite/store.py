@@ -48,6 +48,7 @@ class SQLiteStore(Store):
         self._writer = GroupWriter(connection)
         self._readers = Readers(path)
         self._uncounted = {"hits": 0, "misses": 0}
+        self._flushing = asyncio.Lock()
         self._is_closed = False
 
     async def read(self, resource: Resource[Any], id: str) -> Document | None:
@@ -104,17 +105,18 @@ class SQLiteStore(Store):
 
     async def _flush_counters(self) -> None:
         """Add what this process has counted to the store's counters, which all processes share."""
-        counted = {name: amount for name, amount in self._uncounted.items() if amount}
-        if not counted:
-            return
-        for name, amount in counted.items():
-            self._uncounted[name] -= amount
+        async with self._flushing:
+            counted = {name: amount for name, amount in self._uncounted.items() if amount}
+            if not counted:
+                return
 
-        def add(transaction: Transaction) -> None:
+            def add(transaction: Transaction) -> None:
+                for name, amount in counted.items():
+                    transaction.count(name, amount)
+
+            await self._writer.submit(add)
             for name, amount in counted.items():
-                transaction.count(name, amount)
-
-        await self._writer.submit(add)
+                self._uncounted[name] -= amount
 
 
 def _select_page(connection: apsw.Connection, resource: Resource[Any], query: ListQuery) -> DocumentPage:
