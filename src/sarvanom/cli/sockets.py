@@ -2,6 +2,9 @@
 
 import os
 import socket
+from typing import Final
+
+_BACKLOG: Final = 2048
 
 
 class PortUnavailable(Exception):
@@ -16,12 +19,22 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
+    except (OSError, UnicodeError) as error:
+        raise PortUnavailable(f"Cannot listen on {host}:{port}: {_reason(error)}") from None
+    listener = socket.socket(family, kind, protocol)
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(2048)
+        listener.listen(_BACKLOG)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise PortUnavailable(f"Cannot listen on {host}:{port}: {reason}") from None
+        listener.close()
+        raise PortUnavailable(f"Cannot listen on {host}:{port}: {_reason(error)}") from None
     listener.set_inheritable(True)
     return listener
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    """Return what the system says, without Python's number of it."""
+    if isinstance(error, UnicodeError):
+        return "no such name can exist"
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)

@@ -74,7 +74,7 @@ class Worker:
         self._descriptor = descriptor
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
-        self._is_stopping = False
+        self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Keep the process running until `stop`.
@@ -83,21 +83,22 @@ class Worker:
             GaveUp: it refused to start, or failed again and again.
         """
         failures = 0
-        while not self._is_stopping:
+        while not self._stopping.is_set():
             began = time.monotonic()
             status = await self._run_once()
-            if self._is_stopping:
+            if self._stopping.is_set():
                 return
             failures = failures + 1 if time.monotonic() - began < _QUICK_FAILURE else 1
             if status == 1 or failures >= _MAX_QUICK_FAILURES:
                 raise GaveUp
             pause = min(0.25 * 2**failures, _MAX_PAUSE)
             click.echo(f"{self.service} ended with status {status}; starting it again in {pause:g} s", err=True)
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
 
     async def stop(self, seconds: float) -> None:
         """Ask the process to stop, and end it if it does not within the time."""
-        self._is_stopping = True
+        self._stopping.set()
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -110,14 +111,16 @@ class Worker:
 
     async def _run_once(self) -> int:
         # Of a session of its own: Ctrl-C reaches the parent alone, which stops the services in order.
-        self._process = await asyncio.create_subprocess_exec(
+        process = self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "sarvanom", self.service, "--listener", str(self._descriptor)),
             stdin=asyncio.subprocess.PIPE,
             pass_fds=[self._descriptor],
             env=self._environment,
             start_new_session=True,
         )
-        return await self._process.wait()
+        if self._stopping.is_set():
+            process.terminate()
+        return await process.wait()
 
 
 class Supervisor:

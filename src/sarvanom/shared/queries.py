@@ -19,7 +19,7 @@ from sarvanom.shared.models.crud_models import (
     FilterValue,
     PaginationParams,
 )
-from sarvanom.shared.models.fields import QueryBool, QueryInt, QueryText, QueryTime
+from sarvanom.shared.models.fields import QueryBool, QueryInt, QueryItem, QueryText, QueryTime
 from sarvanom.shared.resources import Column, ColumnKind, ColumnValue, Resource
 
 
@@ -197,6 +197,7 @@ _SCALARS: Final = {
 def _parameter_type(kind: ColumnKind, operator: Operator) -> Any:
     scalar: Any = _SCALARS[kind]
     if operator is Operator.ONE_OF:
+        scalar = QueryItem if kind is ColumnKind.TEXT else scalar
         return Annotated[list[scalar], BeforeValidator(_split), Field(max_length=100)]
     if operator is Operator.CONTAINS:
         return Annotated[list[scalar], Field(max_length=64)]

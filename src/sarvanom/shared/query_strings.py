@@ -83,8 +83,10 @@ def parse_parameters[P: BaseModel](model: type[P], query_string: bytes) -> P:
     for name, value in pairs:
         if name.endswith(_REPEATABLE):
             values.setdefault(name, []).append(value)  # type: ignore[union-attr]
-        elif values.setdefault(name, value) is not value:
+        elif name in values:
             raise _refuse(name, "Given more than once")
+        else:
+            values[name] = value
     return validate_parameters(model, values)
 
 
@@ -109,20 +111,19 @@ def _conditions(resource: Resource[Any], params: ListParams) -> list[Condition]:
 
 
 def _parse_sort(resource: Resource[Any], sort: str | None) -> tuple[Order, ...]:
+    """Return the sort keys, the first of each column, up to the id or with the id at the end."""
     orders: dict[str, Order] = {}
     for term in sort.split(",") if sort is not None else ():
-        name = term.removeprefix("-")
-        column = resource.column(name)
+        column = resource.column(term.removeprefix("-"))
         if column is None or not column.sortable:
             choices = ", ".join(column.name for column in resource.columns if column.sortable)
             raise _refuse("sort", f"Must be of {choices}, separated by commas, each with - before it for descending")
-        orders.setdefault(name, Order(column, descending=term.startswith("-")))
-        if name == resource.id_field:
-            return tuple(orders.values())
-    id_column = resource.column(resource.id_field)
-    assert id_column is not None  # noqa: S101 (a resource has a column for its id)
-    descending = bool(orders) and all(order.descending for order in orders.values())
-    return (*orders.values(), Order(id_column, descending))
+        if resource.id_field not in orders:
+            orders.setdefault(column.name, Order(column, descending=term.startswith("-")))
+    if resource.id_field not in orders:
+        descending = bool(orders) and all(order.descending for order in orders.values())
+        orders[resource.id_field] = Order(resource.id_column, descending)
+    return tuple(orders.values())
 
 
 def _parse_fields(resource: Resource[Any], fields: str | None) -> tuple[str, ...] | None:

@@ -119,6 +119,11 @@ class Resource[M: ResourceModel]:
         """Return the column called `name`, if the resource has it."""
         return next((column for column in self.columns if column.name == name), None)
 
+    @property
+    def id_column(self) -> Column:
+        """The column of the id, which is the first."""
+        return self.columns[0]
+
     def id_of(self, item: M) -> str:
         """Return the item's id."""
         value: str = getattr(item, self.id_field)

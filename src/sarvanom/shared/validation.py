@@ -41,7 +41,7 @@ def encode_patch(changes: Mapping[str, JsonValue]) -> bytes:
     except ValidationError as error:
         raise ValidationFailed("The patch is no valid JSON", errors=field_errors(error)) from None
     except PydanticSerializationError:
-        raise ValidationFailed("The patch holds text that is no Unicode, or a number that is too long") from None
+        raise ValidationFailed("The patch holds what JSON cannot carry, such as a lone surrogate") from None
 
 
 def parse_patch(resource: Resource[Any], text: bytes) -> dict[str, JsonValue]:

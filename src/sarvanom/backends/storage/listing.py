@@ -16,6 +16,7 @@ from sarvanom.shared.queries import Condition, ListQuery, Operator, Order
 from sarvanom.shared.resources import Column, Resource
 
 _LAST_CODE_POINT = "\U0010ffff"
+_BEYOND_ALL_TEXT = _LAST_CODE_POINT * 4097  # no searchable field takes more than 4096 characters
 
 
 class Statement(NamedTuple):
@@ -169,6 +170,6 @@ def _successor(prefix: str) -> str:
     """Return the first text in code point order that is greater than every text with this prefix."""
     stem = prefix.rstrip(_LAST_CODE_POINT)
     if not stem:
-        return _LAST_CODE_POINT * 1024
+        return _BEYOND_ALL_TEXT
     following = ord(stem[-1]) + 1
     return stem[:-1] + chr(0xE000 if following == 0xD800 else following)  # UTF-8 has no surrogates

@@ -20,4 +20,7 @@ async def keep_house(store: Store) -> None:
         except SarvanOMError as error:
             log.warning("could not reclaim expired entries", reason=error.detail)
             reclaimed = 0
+        except Exception:
+            log.exception("housekeeping failed")
+            reclaimed = 0
         await asyncio.sleep(0 if reclaimed else _SECONDS_BETWEEN_ROUNDS)

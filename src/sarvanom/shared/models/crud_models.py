@@ -68,12 +68,12 @@ class ResourceModel(BaseModel):
         """Return the resource as JSON text without the server's fields: what a write sends and what a store keeps.
 
         Raises:
-            ValidationFailed: it holds what JSON in UTF-8 cannot carry: a lone surrogate, an integer too long to read.
+            ValidationFailed: it holds what JSON in UTF-8 cannot carry, such as a lone surrogate.
         """
         try:
             return self.__pydantic_serializer__.to_json(self, exclude=self._unsent)
         except PydanticSerializationError:
-            raise ValidationFailed("The resource holds text that is no Unicode, or a number that is too long") from None
+            raise ValidationFailed("The resource holds what JSON cannot carry, such as a lone surrogate") from None
 
 
 class CacheEntry(ResourceModel):

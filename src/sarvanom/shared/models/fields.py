@@ -157,4 +157,5 @@ QueryTime = Annotated[
     BeforeValidator(_exact_time),
     WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40}),
 ]
-QueryText = Annotated[str, Field(max_length=1024)]
+QueryText = Annotated[str, Field(max_length=4096)]
+QueryItem = Annotated[str, Field(max_length=1024)]

@@ -105,6 +105,18 @@ async def test_weights_are_honoured_when_idle_and_when_busy() -> None:
     assert fleet.counts() == {"a": 12, "b": 4}
 
 
+async def test_weight_that_changes_is_followed() -> None:
+    fleet = Fleet()
+    registry = Registry(WeightedEndpoint("a", weight=1), WeightedEndpoint("b", weight=1))
+    transport = BalancingTransport(registry, fleet.connect)
+    await transport.send(GET)
+    await transport.send(GET)
+    registry.known = [WeightedEndpoint("a", weight=1), WeightedEndpoint("b", weight=3)]
+    for _ in range(8):
+        await transport.send(GET)
+    assert fleet.counts() == {"a": 3, "b": 7}
+
+
 async def test_unhealthy_instance_is_left_out() -> None:
     fleet = Fleet()
     transport = BalancingTransport(Registry(Endpoint("a", healthy=False), Endpoint("b")), fleet.connect)

@@ -265,6 +265,15 @@ async def test_close_stops_asking_and_probing() -> None:
     await discovery.aclose()
     await clinic.step()
     assert clinic.probed == []
+    discovery.report((await discovery.endpoints())[0], healthy=True)
+    assert await health(discovery) == {"a": False}
+
+
+async def test_close_before_the_first_call_leaves_nothing_known() -> None:
+    discovery = ServiceDiscoveryClient(StaticSource(["a"]))
+    await discovery.aclose()
+    with pytest.raises(ServiceUnavailable):
+        await discovery.endpoints()
 
 
 @pytest.mark.parametrize(("status", "ready"), [(b"200 OK", True), (b"503 Service Unavailable", False)])

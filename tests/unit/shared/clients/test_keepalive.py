@@ -245,24 +245,20 @@ async def test_failed_connect_frees_its_slot(connect: Connect) -> None:
 
 
 async def test_idle_connections_are_closed_in_time(connect: Connect) -> None:
-    gone: list[int] = []
+    gone: asyncio.Queue[int] = asyncio.Queue()
 
-    async def note_the_end(conversation: Conversation) -> None:
+    async def answer_late(conversation: Conversation) -> None:
         await conversation.hear()
+        await asyncio.sleep(0.01 * (conversation.number - 1))
         await conversation.say(OK)
-        if conversation.number == 2:
-            await conversation.hear()
-            await conversation.say(OK)
         await conversation.wait_closed()
-        gone.append(conversation.number)
+        await gone.put(conversation.number)
 
-    async with serve(note_the_end) as peer:
+    async with serve(answer_late) as peer:
         transport = connect(peer.url, idle_timeout=0.02)
         await asyncio.gather(transport.send(GET), transport.send(GET))
-        await asyncio.sleep(0.012)
-        await transport.send(GET)
-        await asyncio.sleep(0.05)
-        assert sorted(gone) == [1, 2]
+        async with asyncio.timeout(5):
+            assert {await gone.get(), await gone.get()} == {1, 2}
         assert (await transport.send(GET)).body == b"ok"
     assert peer.connections == 3
 

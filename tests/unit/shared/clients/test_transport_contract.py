@@ -201,10 +201,10 @@ async def test_deadline_holds_for_silence_and_for_drops(connect: Connect) -> Non
 
     async with serve(trickle) as peer:
         with pytest.raises(UpstreamTimeout):
-            await connect(peer.url, timeout=0.05).send(GET)
+            await connect(peer.url, timeout=0.2).send(GET)
     async with serve(Conversation.wait_closed) as peer:
         with pytest.raises(UpstreamTimeout):
-            await connect(peer.url, timeout=0.02).send(GET)
+            await connect(peer.url, timeout=0.2).send(GET)
 
 
 async def test_cancelled_request_takes_its_connection_along(connect: Connect) -> None:

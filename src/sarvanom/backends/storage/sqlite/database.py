@@ -38,6 +38,8 @@ def translated(error: apsw.Error) -> Exception:
     match error:
         case apsw.NotADBError():
             return IncompatibleDatabase("The file is not an SQLite database")
+        case apsw.ConnectionClosedError():
+            return ServiceUnavailable("The store is closed")
         case apsw.BusyError() | apsw.LockedError() | apsw.InterruptError():
             return ServiceUnavailable("The database is too busy; try again")
         case apsw.FullError() | apsw.IOError() | apsw.CantOpenError() | apsw.ReadOnlyError() | apsw.CorruptError():
@@ -56,6 +58,7 @@ def open_writer(path: Path) -> apsw.Connection:
     with available():
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        _check_schema(connection)
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -78,17 +81,24 @@ def _prepare_schema(connection: apsw.Connection) -> None:
     """Create the tables in an empty file; several processes may try at once."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if connection.execute("SELECT count(*) FROM sqlite_schema").get:
-            _check_schema(connection)
-        else:
+        if _is_empty(connection):
             _create_schema(connection)
+        _check_schema(connection)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 
+def _is_empty(connection: apsw.Connection) -> bool:
+    return not connection.execute("SELECT count(*) FROM sqlite_schema").get
+
+
 def _check_schema(connection: apsw.Connection) -> None:
+    """Refuse a file that is not ours before anything in it is changed."""
+    if _is_empty(connection):
+        return
     version = connection.pragma("user_version")
     if connection.pragma("application_id") != APPLICATION_ID:
         raise IncompatibleDatabase("The file belongs to another program")

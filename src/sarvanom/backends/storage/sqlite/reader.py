@@ -27,6 +27,7 @@ class Readers:
         self._threads = ThreadPoolExecutor(_THREADS, "sarvanom-reader")
         self._local = threading.local()
         self._opened: list[apsw.Connection] = []
+        self._closing = False
 
     def fetch_one(self, text: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
         """Return the first row of a statement that an index answers, in the calling thread."""
@@ -47,6 +48,7 @@ class Readers:
 
     def close(self) -> None:
         """Close all connections; what is under way is given up."""
+        self._closing = True
         for connection in self._opened:
             connection.interrupt()
         self._threads.shutdown()
@@ -64,5 +66,5 @@ class Readers:
             connection = self._local.connection = open_reader(self._path)
             self._opened.append(connection)
         deadline = time.monotonic() + _QUERY_SECONDS
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_CHECKS)
+        connection.set_progress_handler(lambda: self._closing or time.monotonic() > deadline, _STEPS_BETWEEN_CHECKS)
         yield connection

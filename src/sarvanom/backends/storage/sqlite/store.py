@@ -90,9 +90,11 @@ class SQLiteStore(Store):
     async def aclose(self) -> None:
         if not self._is_closed:
             self._is_closed = True
-            await self._flush_counters()
-            await self._writer.aclose()
-            await asyncio.to_thread(self._readers.close)
+            try:
+                await self._flush_counters()
+            finally:
+                await self._writer.aclose()
+                await asyncio.to_thread(self._readers.close)
 
     async def _reclaim_from(self, resource: Resource[Any]) -> int:
         row = self._readers.fetch_one(

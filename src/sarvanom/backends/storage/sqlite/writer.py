@@ -1,6 +1,7 @@
 """One thread that writes, and group commit: writes that arrive together share one transaction and one fsync."""
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -110,7 +111,7 @@ def _deliver(outcomes: list[_Outcome]) -> None:
     for outcome in outcomes:
         by_loop.setdefault(outcome.job.loop, []).append(outcome)
     for loop, theirs in by_loop.items():
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(_settle, theirs)
 
 

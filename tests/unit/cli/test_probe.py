@@ -1,0 +1,73 @@
+"""Asking a service whether it is ready, until it is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from sarvanom.cli import probe
+from sarvanom.cli.probe import wait_until_ready
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "_SECONDS_BETWEEN_TRIES", 0)
+
+
+@asynccontextmanager
+async def serving(answers: Sequence[bytes]) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server that gives one answer to each connection; the last one again and again."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answers[min(len(asked), len(answers)) - 1])
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+
+
+@pytest.mark.parametrize("status_line", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.0 200 Fine\r\nx: y\r\n\r\n{}"])
+async def test_service_that_answers_200_is_ready(status_line: bytes) -> None:
+    async with serving([status_line]) as (url, asked):
+        await wait_until_ready(url)
+    host = url.removeprefix("http://").encode()
+    assert asked == [b"GET /ready HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n"]
+
+
+async def test_service_is_asked_until_it_is_ready() -> None:
+    early = [b"HTTP/1.1 503 Service Unavailable\r\n\r\n", b"", b"nonsense\r\n", b"HTTP/1.1 404 No\r\n\r\n200 "]
+    async with serving([*early, b"HTTP/1.1 200 OK\r\n\r\n"]) as (url, asked):
+        await wait_until_ready(url)
+    assert len(asked) == 5
+
+
+async def test_service_that_does_not_listen_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, refusals = asyncio.open_connection, [ConnectionRefusedError(), TimeoutError()]
+
+    async def open_connection(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if refusals:
+            raise refusals.pop()
+        return await connect(host, port)
+
+    monkeypatch.setattr(asyncio, "open_connection", open_connection)
+    async with serving([b"HTTP/1.1 200 OK\r\n\r\n"]) as (url, asked):
+        await wait_until_ready(url)
+    assert (len(asked), refusals) == (1, [])
+
+
+async def test_connection_that_breaks_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    readline, breaks = asyncio.StreamReader.readline, [ConnectionResetError()]
+
+    async def break_once(reader: asyncio.StreamReader) -> bytes:
+        if breaks:
+            raise breaks.pop()
+        return await readline(reader)
+
+    monkeypatch.setattr(asyncio.StreamReader, "readline", break_once)
+    async with serving([b"HTTP/1.1 200 OK\r\n\r\n"]) as (url, asked):
+        await wait_until_ready(url)
+    assert len(asked) == 2

@@ -1,0 +1,50 @@
+"""Housekeeping: round after round, at once while there is something to do, and never ended by a refusal."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from structlog.testing import capture_logs
+
+from sarvanom.backends.storage.contract import Store
+from sarvanom.services.crud.housekeeping import keep_house
+from sarvanom.shared.errors import ServiceUnavailable
+
+
+async def keep(monkeypatch: pytest.MonkeyPatch, rounds: Sequence[int | Exception]) -> list[float]:
+    """Return how long it rested after each round; it is cancelled after the last."""
+    left, rests = list(rounds), list[float]()
+
+    async def reclaim(_: Store) -> int:
+        outcome = left.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        if not left:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(Store, "__abstractmethods__", frozenset())
+    monkeypatch.setattr(Store, "reclaim", reclaim)
+    with pytest.raises(asyncio.CancelledError):
+        await keep_house(Store())  # type: ignore[abstract]
+    return rests
+
+
+async def test_next_batch_follows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await keep(monkeypatch, [0, 1000, 7, 0]) == [1.0, 0, 0, 1.0]
+
+
+async def test_database_that_is_away_is_logged_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with capture_logs() as lines:
+        assert await keep(monkeypatch, [ServiceUnavailable("too busy"), 3, 0]) == [1.0, 0, 1.0]
+    assert [(line["log_level"], line["reason"]) for line in lines] == [("warning", "too busy")]
+
+
+async def test_defect_is_logged_and_the_next_round_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    with capture_logs() as lines:
+        assert await keep(monkeypatch, [ZeroDivisionError(), 0]) == [1.0, 1.0]
+    assert [line["log_level"] for line in lines] == ["error"]

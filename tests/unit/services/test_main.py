@@ -1,0 +1,215 @@
+"""The composition roots: everything is wired, and stopped in order."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from sarvanom.backends.storage.sqlite.database import IncompatibleDatabase
+from sarvanom.backends.storage.sqlite.store import SQLiteStore
+from sarvanom.services.crud import main as crud
+from sarvanom.services.gateway import main as gateway
+from sarvanom.settings import CrudSettings, GatewaySettings
+from sarvanom.shared.clients.retries import RetryingTransport
+from sarvanom.shared.clients.transport import Request, Response
+from tests.unit.web.asgi import Answer, ask, http_scope
+
+LOCAL = [(b"host", b"localhost:8000")]
+JSON = (b"content-type", b"application/json")
+
+
+@pytest.fixture
+def crud_app(tmp_path: Path) -> FastAPI:
+    return crud.create_app(CrudSettings.load(data_dir=tmp_path / "new" / "data"))
+
+
+@asynccontextmanager
+async def running(app: FastAPI) -> AsyncIterator[FastAPI]:
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+async def get(app: FastAPI, path: str, method: str = "GET", headers: list[tuple[bytes, bytes]] = LOCAL) -> Answer:
+    return await ask(app, http_scope(method, path, headers))
+
+
+async def test_crud_keeps_what_it_was_given(crud_app: FastAPI, tmp_path: Path) -> None:
+    async with running(crud_app):
+        body = [b'{"setting_key": "a/b", "setting_value": 1}']
+        created = await ask(crud_app, http_scope("POST", "/settings", [JSON]), body=body)
+        assert (created.status, created.headers["location"]) == (201, "/settings/a/b")
+        read = await get(crud_app, "/settings/a/b")
+        assert read.json["data"]["setting_value"] == 1
+        assert read.headers["x-request-id"]
+    again = crud.create_app(CrudSettings.load(data_dir=tmp_path / "new" / "data"))
+    async with running(again):
+        assert (await get(again, "/settings/a/b")).status == 200
+
+
+async def test_crud_is_ready_while_its_database_answers(crud_app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(crud_app):
+        ready = await get(crud_app, "/ready")
+        assert [(check["name"], check["ok"]) for check in ready.json["checks"]] == [("database", True)]
+
+        async def fail(_: SQLiteStore) -> int:
+            raise ValueError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(SQLiteStore, "revision", fail)
+            assert (await get(crud_app, "/ready")).status == 503
+        assert (await get(crud_app, "/version")).json == {"service": "crud", "version": version("sarvanom")}
+
+
+async def test_crud_closes_its_store_when_it_stops(crud_app: FastAPI) -> None:
+    async with running(crud_app):
+        pass
+    body = [b'{"setting_key": "a", "setting_value": 1}']
+    late = await ask(crud_app, http_scope("POST", "/settings", [JSON]), body=body)
+    assert (late.status, late.json["code"]) == (503, "service_unavailable")
+
+
+async def test_crud_closes_its_store_though_housekeeping_has_failed(
+    crud_app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[SQLiteStore] = []
+    close = SQLiteStore.aclose
+
+    async def note(store: SQLiteStore) -> None:
+        closed.append(store)
+        await close(store)
+
+    async def fail(_: SQLiteStore) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(SQLiteStore, "aclose", note)
+    monkeypatch.setattr(SQLiteStore, "reclaim", fail)
+    try:
+        async with running(crud_app):
+            await asyncio.sleep(0)
+    except ZeroDivisionError:
+        pass
+    assert len(closed) == 1
+
+
+async def test_crud_serves_no_documentation(crud_app: FastAPI) -> None:
+    async with running(crud_app):
+        for path in ("/docs", "/openapi.json"):
+            assert (await get(crud_app, path)).status == 404
+
+
+def test_crud_does_not_start_on_what_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "sarvanom.db").write_bytes(b"x" * 5000)
+    with pytest.raises(IncompatibleDatabase):
+        crud.create_app(CrudSettings.load(data_dir=tmp_path))
+
+
+def test_crud_finds_its_settings_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SARVANOM_DATABASE_URL", f"sqlite:///{tmp_path}/deep/here.db")
+    crud.create_app()
+    assert (tmp_path / "deep" / "here.db").exists()
+
+
+class Hop:
+    """What the gateway sends to crud, answered without crud."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.requests: list[Request] = []
+        self.closed = 0
+        self.response: Response | Exception = Response(200, [JSON], b'{"status": "ok"}')
+        monkeypatch.setattr(RetryingTransport, "send", self.send)
+        monkeypatch.setattr(RetryingTransport, "aclose", self.aclose)
+
+    async def send(self, request: Request) -> Response:
+        self.requests.append(request)
+        if isinstance(self.response, Exception):
+            raise self.response
+        return self.response
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def hop(monkeypatch: pytest.MonkeyPatch) -> Hop:
+    return Hop(monkeypatch)
+
+
+def make_gateway(**settings: Any) -> FastAPI:
+    return gateway.create_app(GatewaySettings.load(**settings))
+
+
+async def test_gateway_hands_calls_on_and_closes_its_hop(hop: Hop) -> None:
+    app = make_gateway()
+    async with running(app):
+        answer = await get(app, "/users/ada")
+        assert (answer.status, answer.body) == (200, b'{"status": "ok"}')
+        assert hop.closed == 0
+    assert [(request.method, request.target) for request in hop.requests] == [("GET", b"/users/ada")]
+    assert (b"x-request-id", answer.headers["x-request-id"].encode()) in hop.requests[0].headers
+    assert hop.closed == 1
+
+
+async def test_gateway_is_ready_while_crud_answers(hop: Hop) -> None:
+    app = make_gateway()
+    ready = await get(app, "/ready")
+    assert [(check["name"], check["ok"]) for check in ready.json["checks"]] == [("crud", True)]
+    assert [request.target for request in hop.requests] == [b"/health"]
+    hop.response = Response(503, [JSON], b"{}")
+    assert (await get(app, "/ready")).status == 503
+    assert (await get(app, "/health")).status == 200
+
+
+async def test_gateway_draws_the_whole_interface(hop: Hop) -> None:
+    app = make_gateway()
+    document = (await get(app, "/openapi.json")).json
+    assert {"/users", "/users/{user_id}", "/cache-stats", "/ready"} <= set(document["paths"])
+    assert (await get(app, "/docs")).status == 200
+    assert hop.requests == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "host", "status"),
+    [
+        ({}, b"localhost:8000", 200),
+        ({}, b"127.0.0.1", 200),
+        ({}, b"[::1]:8000", 200),
+        ({}, b"evil.example", 400),
+        ({"gateway_host": "localhost"}, b"evil.example", 400),
+        ({"gateway_host": "0.0.0.0"}, b"any.example", 200),
+        ({"gateway_host": "0.0.0.0", "trusted_hosts": "api.example"}, b"any.example", 400),
+        ({"trusted_hosts": "api.example, *.b.example"}, b"x.b.example", 200),
+        ({"trusted_hosts": "api.example"}, b"localhost", 400),
+    ],
+)
+async def test_gateway_answers_to_the_names_it_trusts(
+    hop: Hop, settings: dict[str, str], host: bytes, status: int
+) -> None:
+    answer = await get(make_gateway(**settings), "/health", headers=[(b"host", host)])
+    assert answer.status == status
+
+
+async def test_gateway_takes_bodies_up_to_its_limit(hop: Hop) -> None:
+    app = make_gateway(max_body_bytes=1024)
+    for size, status in ((1024, 200), (1025, 413)):
+        body = b'{"setting_key":"a","setting_value":""}'.ljust(size)
+        scope = http_scope("POST", "/settings", [*LOCAL, JSON, (b"content-length", b"%d" % size)])
+        assert (await ask(app, scope, body=[body])).status == status
+
+
+async def test_web_pages_may_call_only_from_origins_that_were_named(hop: Hop) -> None:
+    origin = (b"origin", b"https://app.example")
+    answered = await get(make_gateway(cors_origins="https://app.example"), "/users", headers=[*LOCAL, origin])
+    assert answered.headers["access-control-allow-origin"] == "https://app.example"
+    refused = await get(make_gateway(), "/users", headers=[*LOCAL, origin])
+    assert "access-control-allow-origin" not in refused.headers
+
+
+def test_gateway_finds_its_settings_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SARVANOM_CRUD_URLS", "ftp://crud")
+    with pytest.raises(ValueError, match="ftp"):
+        gateway.create_app()

@@ -1,0 +1,188 @@
+"""From bytes to items, and JSON Merge Patch as RFC 7396 has it."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from sarvanom.shared.errors import MalformedJSON, ValidationFailed
+from sarvanom.shared.models.crud_models import UserProfile
+from sarvanom.shared.resources import MODELS, SETTINGS, USERS
+from sarvanom.shared.validation import (
+    encode_patch,
+    field_errors,
+    merge_patch,
+    model_title,
+    parse_model,
+    parse_patch,
+    parse_replacement,
+)
+
+ADA = b'{"user_id": "ada", "username": "Ada", "email": "ada@example.org"}'
+SCALARS: st.SearchStrategy[JsonValue] = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
+KEYS = st.sampled_from("abc")
+VALUES: st.SearchStrategy[JsonValue] = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=12
+)
+OBJECTS = st.dictionaries(KEYS, VALUES, max_size=3)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b"nul", b"{'a': 1}", b'{"a": 1,}', b"\xff", b'"\xed\xa0\x80"', b"{} {}", b"[" * 9999]
+)
+def test_text_that_is_no_json_is_malformed(text: bytes) -> None:
+    for parse in (lambda: parse_model(UserProfile, text), lambda: parse_patch(USERS, text)):
+        with pytest.raises(MalformedJSON, match="The body is not valid JSON"):
+            parse()
+
+
+@pytest.mark.parametrize("text", [b"null", b"[]", b"3", b'"{}"', b"true"])
+def test_json_that_is_no_object_is_invalid_as_a_whole(text: bytes) -> None:
+    with pytest.raises(ValidationFailed, match="The body is no valid UserProfile") as caught:
+        parse_model(USERS.write_model, text)
+    assert [error.field for error in caught.value.errors] == [""]
+
+
+def test_every_fault_is_named_by_its_path_and_never_by_its_value() -> None:
+    text = b'{"user_id": "s3cret one", "username": "", "settings": ["s3cret"], "tags": "s3cret"}'
+    with pytest.raises(ValidationFailed) as caught:
+        parse_model(USERS.write_model, text)
+    assert {error.field for error in caught.value.errors} == {"user_id", "username", "email", "settings", "tags"}
+    assert "s3cret" not in str(caught.value.errors) + caught.value.detail
+
+
+def test_path_into_a_field_has_dots() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(dict[str, list[int]]).validate_python({"a": [1, "x"]})
+    assert [error.field for error in field_errors(caught.value)] == ["a.1"]
+
+
+def test_valid_text_becomes_the_item_without_the_servers_fields() -> None:
+    item = parse_model(USERS.write_model, ADA[:-1] + b', "revision": "x", "created_at": 0}')
+    assert json.loads(item.to_json())["username"] == "Ada"
+
+
+def test_patch_holds_what_was_sent_and_nothing_of_the_servers() -> None:
+    text = b'{"parameters": {"a": null}, "priority": null, "revision": 9, "updated_at": "x"}'
+    assert parse_patch(MODELS, text) == {"parameters": {"a": None}, "priority": None}
+    assert parse_patch(MODELS, b"{}") == {}
+
+
+def test_patch_of_another_kind_is_refused() -> None:
+    with pytest.raises(ValidationFailed, match="no valid ModelConfiguration") as caught:
+        parse_patch(MODELS, b'{"priority": 11, "enabled": "no"}')
+    assert {error.field for error in caught.value.errors} == {"priority", "enabled"}
+
+
+@pytest.mark.parametrize("changes", [{"value": "\ud800"}, {"value": float("nan")}])
+def test_patch_that_json_cannot_carry_is_never_sent(changes: dict[str, JsonValue]) -> None:
+    with pytest.raises(ValidationFailed, match="The patch"):
+        encode_patch(changes)
+
+
+@given(st.dictionaries(KEYS, VALUES))
+@settings(deadline=None)
+def test_patch_is_sent_as_it_is(changes: dict[str, JsonValue]) -> None:
+    assert json.loads(encode_patch(changes)) == changes
+
+
+def test_replacement_takes_its_id_from_the_path() -> None:
+    absent = parse_replacement(USERS, "ada", b'{"username": "Ada", "email": "ada@example.org"}')
+    assert absent.user_id == "ada"
+    assert parse_replacement(USERS, "ada", ADA) == absent
+
+
+def test_replacement_about_another_item_is_refused() -> None:
+    with pytest.raises(ValidationFailed, match="not about this user") as caught:
+        parse_replacement(USERS, "bob", ADA)
+    assert [(error.field, error.message) for error in caught.value.errors] == [
+        ("user_id", "Must be bob, as in the path, or absent")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"setting_value": 1, "setting_key": null}', b'{"setting_value": 1, "setting_key": "/"}']
+)
+def test_replacement_with_a_bad_id_is_refused(text: bytes) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        parse_replacement(SETTINGS, "a", text)
+    assert {error.field for error in caught.value.errors} == {"setting_key"}
+
+
+@pytest.mark.parametrize(
+    ("target", "patch", "merged"),
+    [
+        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+        ({"a": "b"}, {"a": None}, {}),
+        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+        ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+        (["a", "b"], ["c", "d"], ["c", "d"]),
+        ({"a": "b"}, ["c"], ["c"]),
+        ({"a": "foo"}, None, None),
+        ({"a": "foo"}, "bar", "bar"),
+        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+        ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
+        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+    ],
+)
+def test_examples_of_the_rfc_hold(target: JsonValue, patch: JsonValue, merged: JsonValue) -> None:
+    """RFC 7396, appendix A."""
+    assert merge_patch(target, patch) == merged
+
+
+@given(VALUES, VALUES)
+@settings(deadline=None)
+def test_patch_twice_is_patch_once_and_changes_neither_side(target: JsonValue, patch: JsonValue) -> None:
+    before = copy.deepcopy((target, patch))
+    merged = merge_patch(target, patch)
+    assert (target, patch) == before
+    assert merge_patch(merged, patch) == merged
+
+
+@given(OBJECTS)
+@settings(deadline=None)
+def test_empty_patch_changes_nothing(target: dict[str, JsonValue]) -> None:
+    assert merge_patch(target, {}) == target
+
+
+@given(VALUES, OBJECTS)
+@settings(deadline=None)
+def test_null_removes_and_the_rest_is_kept(target: JsonValue, patch: dict[str, JsonValue]) -> None:
+    merged: Any = merge_patch(target, patch)
+    kept = target if isinstance(target, dict) else {}
+    assert set(merged) == (set(kept) | set(patch)) - {name for name, value in patch.items() if value is None}
+    assert all(merged[name] == kept[name] for name in set(merged) - set(patch))
+    assert all(merged[name] == merge_patch(kept.get(name), value) for name, value in patch.items() if name in merged)
+
+
+def difference(old: JsonValue, new: JsonValue) -> JsonValue:
+    """Return the patch that makes `new` of `old`; `new` may hold no null inside objects."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    changed = {name: difference(old[name], value) if name in old else value for name, value in new.items()}
+    return {**dict.fromkeys(old.keys() - new.keys()), **changed}
+
+
+def without_nulls(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {name: without_nulls(item) for name, item in value.items() if item is not None}
+    return value
+
+
+@given(VALUES, VALUES.map(without_nulls))
+@settings(deadline=None)
+def test_any_object_without_nulls_can_be_reached(old: JsonValue, new: JsonValue) -> None:
+    assert merge_patch(old, difference(old, new)) == new
+
+
+def test_variants_of_a_model_have_its_title() -> None:
+    models = (USERS.model, USERS.write_model, USERS.replace_model, USERS.patch_model)
+    assert {model_title(model) for model in models} == {"UserProfile"}

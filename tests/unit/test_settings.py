@@ -1,0 +1,165 @@
+"""Settings: where they come from, in which order, and what is said of a bad one."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sarvanom.settings import (
+    PREFIX,
+    BadSettings,
+    CrudSettings,
+    GatewaySettings,
+    ProcessSettings,
+    UpSettings,
+    split_list,
+)
+
+CLASSES: list[type[ProcessSettings]] = [CrudSettings, GatewaySettings, UpSettings]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder, and an environment without settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in UpSettings.model_fields:
+        monkeypatch.delenv(f"{PREFIX}{name.upper()}", raising=False)
+    return tmp_path
+
+
+def test_defaults_are_those_of_the_design() -> None:
+    loaded = UpSettings.load()
+    assert (loaded.gateway_host, loaded.gateway_port) == ("127.0.0.1", 8000)
+    assert (loaded.crud_host, loaded.crud_port) == ("127.0.0.1", 8001)
+    assert loaded.crud_urls == "http://127.0.0.1:8001"
+    assert (loaded.data_dir, loaded.database_file) == (Path("data"), Path("data/sarvanom.db"))
+    assert (loaded.workers, loaded.log_level, loaded.log_format) == (1, "info", None)
+    assert loaded.max_body_bytes == 10 * 2**20
+
+
+def test_sources_come_in_their_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "sarvanom.toml").write_text("crud_port = 1\nworkers = 1\nlog_level = 'error'\nstop_seconds = 1.5\n")
+    (folder / ".env").write_text("SARVANOM_CRUD_PORT=2\nSARVANOM_WORKERS=2\nSARVANOM_LOG_LEVEL=debug\nOTHER=x\n")
+    monkeypatch.setenv("SARVANOM_CRUD_PORT", "3")
+    monkeypatch.setenv("sarvanom_workers", "3")
+    monkeypatch.setenv("SARVANOM_NOTHING", "3")
+    loaded = CrudSettings.load(crud_port=4)
+    assert (loaded.crud_port, loaded.workers, loaded.log_level, loaded.stop_seconds) == (4, 3, "debug", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [
+        ("sqlite:///here.db", "here.db"),
+        ("sqlite:////var/lib/s.db", "/var/lib/s.db"),
+        ("sqlite:///a/../b?c", "a/../b?c"),
+    ],
+)
+def test_database_url_names_a_file(url: str, file: str) -> None:
+    assert CrudSettings.load(database_url=url, data_dir="elsewhere").database_file == Path(file)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "sqlite://", "sqlite:///", "here.db", "postgresql://u:hunter2@db/s", "SQLITE:///a"]
+)
+def test_other_databases_are_refused_with_what_would_be_right(url: str) -> None:
+    with pytest.raises(BadSettings, match="must be sqlite:/// and a file; other databases are not there yet"):
+        CrudSettings.load(database_url=url)
+
+
+@pytest.mark.parametrize(
+    ("settings_class", "name", "value", "hint"),
+    [
+        (CrudSettings, "crud_port", "eighty", "valid integer"),
+        (CrudSettings, "crud_port", "65536", "less than or equal to 65535"),
+        (CrudSettings, "crud_port", "-1", "greater than or equal to 0"),
+        (CrudSettings, "workers", "0", "greater than or equal to 1"),
+        (CrudSettings, "workers", "65", "less than or equal to 64"),
+        (CrudSettings, "log_level", "loud", "'debug', 'info', 'warning' or 'error'"),
+        (CrudSettings, "log_format", "xml", "'console' or 'json'"),
+        (CrudSettings, "stop_seconds", "0", "greater than 0"),
+        (GatewaySettings, "upstream_timeout", "601", "less than or equal to 600"),
+        (GatewaySettings, "max_body_bytes", "1023", "greater than or equal to 1024"),
+    ],
+)
+def test_bad_setting_is_named_as_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, settings_class: type[ProcessSettings], name: str, value: str, hint: str
+) -> None:
+    variable = f"{PREFIX}{name.upper()}"
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(BadSettings) as caught:
+        settings_class.load()
+    assert str(caught.value).startswith(f"{variable}={value}: input should be")
+    assert hint in str(caught.value)
+    monkeypatch.delenv(variable)
+    with pytest.raises(BadSettings, match=variable):
+        settings_class.load(**{name: value})
+
+
+def test_all_bad_settings_are_named_at_once() -> None:
+    with pytest.raises(BadSettings, match=r"SARVANOM_WORKERS=0: .*; SARVANOM_CRUD_PORT=x: "):
+        CrudSettings.load(workers=0, crud_port="x")
+
+
+@pytest.mark.parametrize("text", [b"crud_port = ", b"= 1", b"\xff"])
+def test_file_that_cannot_be_read_is_said_to_be_so(folder: Path, text: bytes) -> None:
+    (folder / "sarvanom.toml").write_bytes(text)
+    with pytest.raises(BadSettings, match="The settings cannot be read"):
+        CrudSettings.load()
+
+
+def test_unknown_settings_in_a_file_are_other_processes_business(folder: Path) -> None:
+    (folder / "sarvanom.toml").write_text("gateway_port = 9\nfuture = true\n")
+    assert CrudSettings.load().crud_port == 8001
+    assert GatewaySettings.load().gateway_port == 9
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        setattr(CrudSettings.load(), "workers", 2)  # noqa: B010 (mypy knows that it is read-only)
+
+
+@pytest.mark.parametrize("settings_class", CLASSES)
+def test_every_setting_is_described(settings_class: type[ProcessSettings]) -> None:
+    assert all(field.description for field in settings_class.model_fields.values())
+
+
+PLAIN = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=10)
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "workers": st.integers(1, 64),
+    "log_level": st.sampled_from(["debug", "info", "warning", "error"]),
+    "log_format": st.sampled_from([None, "console", "json"]),
+    "stop_seconds": st.floats(0, 300, exclude_min=True),
+    "data_dir": PLAIN.map(Path),
+    "database_url": st.none() | PLAIN.map(lambda file: f"sqlite:///{file}"),
+    "crud_port": st.integers(0, 65535),
+    "gateway_host": PLAIN,
+    "trusted_hosts": st.none() | PLAIN,
+    "cors_origins": st.none() | st.lists(PLAIN, min_size=1).map(",".join),
+}
+
+
+@given(st.fixed_dictionaries({}, optional=VALUES))
+@settings(deadline=None)
+def test_child_process_has_the_settings_of_its_parent(given: dict[str, Any]) -> None:
+    parent = UpSettings.load(**given)
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in parent.environment().items():
+            environment.setenv(name, value)
+        assert UpSettings.load() == parent
+
+
+def test_environment_leaves_out_what_is_not_set() -> None:
+    environment = CrudSettings.load(workers=3).environment()
+    assert environment["SARVANOM_WORKERS"] == "3"
+    assert "SARVANOM_DATABASE_URL" not in environment
+    assert all(isinstance(value, str) for value in environment.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "items"), [(None, []), ("", []), (" , ,", []), ("a", ["a"]), ("a, b ,c", ["a", "b", "c"]), ("*", ["*"])]
+)
+def test_list_is_split_at_commas(text: str | None, items: list[str]) -> None:
+    assert split_list(text) == items
