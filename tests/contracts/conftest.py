@@ -1,0 +1,62 @@
+"""Every implementation of `CRUDServiceContract`: the store in this process, and clients of real services."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from sarvanom.backends.storage.sqlite.store import SQLiteStore
+from sarvanom.services.crud.collections import StoredCRUDService
+from sarvanom.shared.clients.service_client import ServiceClientFactory
+from sarvanom.shared.contracts.service_contracts import CollectionContract, CRUDServiceContract
+from tests.contracts.samples import SAMPLES, Sample
+from tests.harness.system import RunningProcess
+
+IMPLEMENTATIONS = ("store", "crud", "gateway")
+
+
+def open_service(implementation: str, request: pytest.FixtureRequest, folder: Path) -> CRUDServiceContract:
+    """Return one implementation, to be closed by the caller."""
+    if implementation == "store":
+        return StoredCRUDService(SQLiteStore(folder / "contract.db"))
+    system: RunningProcess = request.getfixturevalue("system")
+    url = {"crud": system.crud_url, "gateway": system.gateway_url}[implementation]
+    return ServiceClientFactory().crud(url)
+
+
+@pytest_asyncio.fixture(params=IMPLEMENTATIONS, scope="session", loop_scope="session")
+async def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[CRUDServiceContract]:
+    """An implementation, shared by all tests, which use ids of their own."""
+    async with open_service(request.param, request, tmp_path_factory.mktemp("store")) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(params=IMPLEMENTATIONS, loop_scope="session")
+async def own_service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CRUDServiceContract]:
+    """An implementation for a test whose failure could spoil a store for others."""
+    async with open_service(request.param, request, tmp_path) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def lone_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CRUDServiceContract]:
+    """A store that nobody else writes to."""
+    async with open_service("store", request, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=SAMPLES, ids=lambda sample: sample.resource.collection)
+def sample(request: pytest.FixtureRequest) -> Sample:
+    """One of the five resources."""
+    chosen: Sample = request.param
+    return chosen
+
+
+@pytest.fixture
+def collection(service: CRUDServiceContract, sample: Sample) -> CollectionContract[Any]:
+    """The sample's collection in the implementation."""
+    return sample.collection(service)
