@@ -3,6 +3,9 @@
 Only `cli` and the two `main` modules import this; everything else is handed what it needs.
 """
 
+import ipaddress
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,6 +13,11 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 PREFIX = "SARVANOM_"
+DOTENV_FILE = ".env"
+TOML_FILE = "sarvanom.toml"
+_HOST = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
+_is_host = re.compile(rf"\*|{_HOST}").fullmatch
+_is_origin = re.compile(rf"\*|https?://({_HOST})(:[0-9]{{1,5}})?").fullmatch
 _Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -22,8 +30,8 @@ class ProcessSettings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
-        toml_file="sarvanom.toml",
+        env_file=DOTENV_FILE,
+        toml_file=TOML_FILE,
         extra="ignore",
         frozen=True,
         use_attribute_docstrings=True,
@@ -48,7 +56,11 @@ class ProcessSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (Pydantic names it)
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Add the TOML file below the environment."""
-        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+        try:
+            toml_settings = TomlConfigSettingsSource(settings_cls)
+        except (OSError, ValueError) as error:
+            raise BadSettings(f"The file {TOML_FILE} cannot be read: {error}") from None
+        return init_settings, env_settings, dotenv_settings, toml_settings
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -62,7 +74,7 @@ class ProcessSettings(BaseSettings):
         except ValidationError as error:
             raise BadSettings("; ".join(_explain(found) for found in error.errors(include_url=False))) from None
         except (OSError, ValueError) as error:
-            raise BadSettings(f"The settings cannot be read: {error}") from None
+            raise BadSettings(f"The file {DOTENV_FILE} cannot be read: {error}") from None
 
     def environment(self) -> dict[str, str]:
         """Return the settings as environment variables, for a child process."""
@@ -121,6 +133,21 @@ class GatewaySettings(ProcessSettings):
     cors_origins: str | None = None
     """Origins of web pages that may call the API, separated by commas."""
 
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _hosts(cls, value: str | None) -> str | None:
+        return _check_each(value, _is_host, "host names such as app.example.org, *.example.org or *")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str | None) -> str | None:
+        return _check_each(value, _is_origin, "origins such as https://app.example.org, or *")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: str | None) -> str | None:
+        return _check_each(value, _is_network, "addresses or networks such as 10.0.0.1 or 10.0.0.0/8, or *")
+
 
 class UpSettings(GatewaySettings, CrudSettings):
     """The settings of both services in one."""
@@ -131,7 +158,24 @@ def split_list(value: str | None) -> list[str]:
     return [item.strip() for item in (value or "").split(",") if item.strip()]
 
 
+def _is_network(text: str) -> bool:
+    if text == "*":
+        return True
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_each(value: str | None, is_right: Callable[[str], object], right: str) -> str | None:
+    if not all(is_right(item) for item in split_list(value)):
+        raise ValueError(f"must be {right}, separated by commas")
+    return value
+
+
 def _explain(found: Any) -> str:
     name = ".".join(str(part) for part in found["loc"])
     message = found["msg"].removeprefix("Value error, ")
-    return f"{PREFIX}{name.upper()}={found['input']}: {message[0].lower()}{message[1:]}"
+    given = re.sub(r"//[^/@]*@", "//***@", str(found["input"]))
+    return f"{PREFIX}{name.upper()}={given}: {message[0].lower()}{message[1:]}"

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, get_args, get_origin
 
-from pydantic import BaseModel, Field, TypeAdapter, create_model
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, create_model
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from sarvanom.shared.errors import FieldError, ValidationFailed
 from sarvanom.shared.models.crud_models import (
@@ -220,7 +221,7 @@ def _patch_model(model: type[ResourceModel]) -> type[ResourceModel]:
         if name in model.server_fields:
             fields[name] = _IGNORED
         else:
-            fields[name] = _optional(info, nullable=not info.is_required())
+            fields[name] = _optional(info, nullable=not info.is_required(), refuses_null=info.is_required())
     doc = f"A JSON Merge Patch of {model.__name__}: null restores a field's default, an absent field stays."
     return create_model(f"{model.__name__}Patch", __base__=ResourceModel, __doc__=doc, **fields)
 
@@ -233,13 +234,25 @@ def _sparse_model(model: type[ResourceModel], id_field: str) -> type[BaseModel]:
     return create_model(f"{model.__name__}Sparse", __doc__=doc, **fields)
 
 
-def _optional(info: FieldInfo, *, nullable: bool = False) -> tuple[Any, Any]:
+def _optional(info: FieldInfo, *, nullable: bool = False, refuses_null: bool = False) -> tuple[Any, Any]:
     """Return the field as one that may be absent, which its schema says by having no default."""
     annotation: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-    default = Field(
-        default=None, description=info.description, json_schema_extra=lambda schema: schema.pop("default", None)
-    )
+
+    def describe(schema: dict[str, Any]) -> None:
+        schema.pop("default", None)
+        if refuses_null:
+            schema["not"] = {"type": "null"}
+
+    if refuses_null:
+        annotation = Annotated[annotation, AfterValidator(_refuse_null)]
+    default = Field(default=None, description=info.description, json_schema_extra=describe)
     return (annotation | None if nullable else annotation, default)
+
+
+def _refuse_null(value: object) -> object:
+    if value is None:
+        raise PydanticCustomError("required", "Must not be null: the field is required")
+    return value
 
 
 CACHE: Final = Resource(

@@ -2,14 +2,30 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from sarvanom.web.protocol import ProblemProtocol
+
+
+class _Server(uvicorn.Server):
+    """A server for which a signal is the order to stop, not the way to end."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM; uvicorn would raise them again afterwards, and the exit status not be 0."""
+        previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
 def serve(
@@ -35,7 +51,7 @@ def serve(
         timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(stop_seconds)),
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
 
     async def run() -> None:
         if follow_stdin:
@@ -43,10 +59,7 @@ def serve(
         await server.serve(sockets=[listener])
 
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        try:
-            runner.run(run())
-        except KeyboardInterrupt:
-            return
+        runner.run(run())
     if not server.started:
         sys.exit(1)
 

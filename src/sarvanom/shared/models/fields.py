@@ -53,6 +53,16 @@ class Format:
         return {**handler(schema), "format": self.name}
 
 
+@dataclass(frozen=True, slots=True)
+class PlainForm:
+    """The `pattern` of a field's plain form in its JSON schema; other forms are accepted too."""
+
+    pattern: str
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": self.pattern}
+
+
 INT32: Final = Format("int32")
 INT64: Final = Format("int64")
 
@@ -158,4 +168,4 @@ QueryTime = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40}),
 ]
 QueryText = Annotated[str, Field(max_length=4096)]
-QueryItem = Annotated[str, Field(max_length=1024)]
+QueryItem = Annotated[str, Field(max_length=1024), PlainForm(r'^[^",\r\n]*$')]

@@ -48,6 +48,17 @@ def translated(error: apsw.Error) -> Exception:
             return error
 
 
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say of which file an error speaks."""
+    try:
+        yield
+    except IncompatibleDatabase as error:
+        raise IncompatibleDatabase(f"{path}: {error}") from error
+    except ServiceUnavailable as error:
+        raise ServiceUnavailable(f"{path}: {error.detail}") from error
+
+
 def open_writer(path: Path) -> apsw.Connection:
     """Open the file to write, creating it if need be; a commit is on disk before it returns.
 
@@ -55,7 +66,7 @@ def open_writer(path: Path) -> apsw.Connection:
         IncompatibleDatabase: the file is another program's, or a newer version wrote it.
         ServiceUnavailable: it cannot be opened.
     """
-    with available():
+    with _named(path), available():
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         _check_schema(connection)

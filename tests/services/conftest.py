@@ -1,0 +1,37 @@
+"""What the tests of running services share: a client of each service, and ids that nobody else uses."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from tests.harness.system import RunningProcess
+
+type Clients = dict[str, httpx2.Client]
+
+
+@pytest.fixture(scope="session")
+def clients(system: RunningProcess) -> Iterator[Clients]:
+    """Plain HTTP clients, by the name of the service."""
+    urls = {"gateway": system.gateway_url, "crud": system.crud_url}
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(httpx2.Client(base_url=url, timeout=20)) for name, url in urls.items()}
+
+
+@pytest.fixture(params=["gateway", "crud"])
+def http(request: pytest.FixtureRequest, clients: Clients) -> httpx2.Client:
+    """A client of the gateway, then of crud: both must behave the same."""
+    return clients[request.param]
+
+
+@pytest.fixture
+def gateway(clients: Clients) -> httpx2.Client:
+    return clients["gateway"]
+
+
+@pytest.fixture
+def id() -> str:
+    """An id that no other test uses."""
+    return f"t-{uuid4().hex}"
