@@ -1,6 +1,7 @@
 """The gateway's edge, as browsers, proxies and strangers meet it."""
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -288,6 +289,34 @@ def test_an_endless_head_is_cut_off(edge: RunningProcess) -> None:
     sent = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n" + line * 1024
     answer = exchange(edge.gateway_port, sent, quiet=1.0)
     assert statuses_in(answer) in ([400], [413], [431])
+
+
+def test_endless_trailers_are_cut_off(edge: RunningProcess) -> None:
+    """What follows the last chunk is headers again (RFC 9112, 7.1.2), and is to be bounded like them."""
+    line = b"X-Filler: " + b"x" * 8000 + b"\r\n"
+    head = post_head("Transfer-Encoding: chunked")
+    sent = head + b"2\r\n{}\r\n0\r\n" + line * 1024
+    answer = exchange(edge.gateway_port, sent, quiet=1.0)
+    assert [status for status in statuses_in(answer) if status >= 400]
+
+
+def test_a_head_after_a_large_body_is_measured_alone(edge: RunningProcess) -> None:
+    """Pipelining: the end of a body and the start of the next head may come in one read."""
+    body = sized_body("unused", 1900)
+    first = post_head(f"Content-Length: {len(body)}").replace(b"Connection: close\r\n", b"")
+    second = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    row = first + body
+    sent = row * 100 + second
+    with socket.create_connection(("127.0.0.1", edge.gateway_port), timeout=20) as connection:
+        connection.sendall(sent[:-30])
+        time.sleep(0.2)
+        connection.sendall(sent[-30:])
+        received = bytearray()
+        while piece := connection.recv(65536):
+            received += piece
+    statuses = statuses_in(bytes(received))
+    assert len(statuses) == 101
+    assert statuses[-1] == 200
 
 
 LINE = {"timestamp", "level", "event", "service", "request_id", "method", "route", "status"}
