@@ -25,8 +25,8 @@ class BadSettings(Exception):
     """A setting cannot be used; the text says which and what would be right."""
 
 
-class ProcessSettings(BaseSettings):
-    """What both services have in common."""
+class FileSettings(BaseSettings):
+    """Settings and where they come from."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -36,15 +36,6 @@ class ProcessSettings(BaseSettings):
         frozen=True,
         use_attribute_docstrings=True,
     )
-
-    workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Processes of each service."""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """How much is logged."""
-    log_format: Literal["console", "json"] | None = None
-    """How it is logged: console on a terminal, else json."""
-    stop_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
-    """How long requests under way may take when a service stops."""
 
     @classmethod
     def settings_customise_sources(
@@ -85,6 +76,28 @@ class ProcessSettings(BaseSettings):
         }
 
 
+class ClientSettings(FileSettings):
+    """The settings of what calls the gateway."""
+
+    url: str = "http://127.0.0.1:8000"
+    """The gateway."""
+    api_key: str | None = None
+    """What the gateway knows the caller by."""
+
+
+class ProcessSettings(FileSettings):
+    """What both services have in common."""
+
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes of each service."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """How much is logged."""
+    log_format: Literal["console", "json"] | None = None
+    """How it is logged: console on a terminal, else json."""
+    stop_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """How long requests under way may take when a service stops."""
+
+
 class CrudSettings(ProcessSettings):
     """The settings of crud."""
 
@@ -102,6 +115,8 @@ class CrudSettings(ProcessSettings):
     def _known_database(cls, url: str | None) -> str | None:
         if url is not None and not (url.startswith("sqlite:///") and len(url) > len("sqlite:///")):
             raise ValueError("must be sqlite:/// and a file; other databases are not there yet")
+        if url is not None and ":memory:" in url:
+            raise ValueError("must name a file; a database in memory would be another one for each connection")
         return url
 
     @property
@@ -121,7 +136,7 @@ class GatewaySettings(ProcessSettings):
     """Where crud is: URLs separated by commas, dns://HOST:PORT, or dns+srv://NAME."""
     upstream_timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
     """Seconds that crud may take for an answer."""
-    max_body_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 10 * 2**20
+    max_body_bytes: Annotated[int, Field(ge=1024, le=32 * 2**20)] = 10 * 2**20
     """The largest request body."""
     trusted_hosts: str | None = None
     """Names by which the gateway may be called, separated by commas; *.example.org and * are allowed.

@@ -19,6 +19,8 @@ from sarvanom.cli.importers.document import ImportRefused
 from sarvanom.cli.importers.importer import Importer
 from sarvanom.cli.importers.registry import IMPORTERS
 from sarvanom.cli.importers.upload import OnConflict, Outcome, Tally, Upload
+from sarvanom.cli.options import load_settings
+from sarvanom.settings import ClientSettings
 from sarvanom.shared.contracts.service_contracts import CRUDServiceContract
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
 from sarvanom.shared.models.crud_models import ResourceModel
@@ -60,24 +62,26 @@ def _make_subcommand(importer: Importer[Any], connect: Connect) -> click.Command
 
 
 def _make_options() -> list[click.Option]:
-    option = partial(click.Option, show_default=True, show_envvar=True)
+    option = partial(click.Option, show_envvar=True)
     return [
         option(
             ["--url"],
             envvar="SARVANOM_URL",
-            default="http://127.0.0.1:8000",
+            default=lambda: load_settings(ClientSettings, {}).url,
             callback=_check_url,
-            help="The gateway.",
+            help="The gateway, http://127.0.0.1:8000 if nothing else is set.",
         ),
         option(
             ["--api-key"],
             envvar="SARVANOM_API_KEY",
+            default=lambda: load_settings(ClientSettings, {}).api_key,
             callback=_check_api_key,
             help="What the gateway knows you by.",
         ),
         option(
             ["--service"],
             default="default",
+            show_default=True,
             callback=_check_service,
             help="The service that is to own the items.",
         ),
@@ -85,12 +89,14 @@ def _make_options() -> list[click.Option]:
             ["--on-conflict"],
             type=click.Choice(OnConflict, case_sensitive=False),
             default="error",
+            show_default=True,
             help="What to do with an item whose id is taken.",
         ),
         option(
             ["--concurrency"],
             type=click.IntRange(1, 256),
             default=16,
+            show_default=True,
             help="How many items to send at once.",
         ),
     ]

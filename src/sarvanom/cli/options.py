@@ -6,14 +6,17 @@ from typing import Any, Literal, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
-from sarvanom.settings import PREFIX, BadSettings, ProcessSettings
+from sarvanom.settings import PREFIX, BadSettings, FileSettings, ProcessSettings
 
 
-def settings_options[F: Callable[..., Any]](settings: type[ProcessSettings]) -> Callable[[F], F]:
+def settings_options[F: Callable[..., Any]](
+    settings: type[ProcessSettings], *, without: Sequence[str] = ()
+) -> Callable[[F], F]:
     """Decorate a command with one flag per setting; what was not given is None and left to the other sources."""
 
     def decorate(function: F) -> F:
-        for name, field in reversed(settings.model_fields.items()):
+        fields = {name: field for name, field in settings.model_fields.items() if name not in without}
+        for name, field in reversed(fields.items()):
             function = click.option(f"--{name.replace('_', '-')}", name, help=_help(name, field), type=_type(field))(
                 function
             )
@@ -22,7 +25,7 @@ def settings_options[F: Callable[..., Any]](settings: type[ProcessSettings]) -> 
     return decorate
 
 
-def load_settings[S: ProcessSettings](settings: type[S], flags: dict[str, Any]) -> S:
+def load_settings[S: FileSettings](settings: type[S], flags: dict[str, Any]) -> S:
     """Return the settings, flags first; a bad one ends the command with a line that says what would be right."""
     try:
         return settings.load(**{name: value for name, value in flags.items() if value is not None})

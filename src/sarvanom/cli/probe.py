@@ -4,11 +4,11 @@ import asyncio
 from typing import Final
 from urllib.parse import urlsplit
 
-_SECONDS_BETWEEN_TRIES: Final = 0.02
+_SECONDS_BETWEEN_TRIES: Final = 0.05
 
 
 async def wait_until_ready(url: str) -> None:
-    """Return when `GET /ready` answers 200."""
+    """Return when `GET /ready` answers anything but 503, which is what a service says while it is not ready."""
     while not await _is_ready(url):  # noqa: ASYNC110 (another process cannot set an event)
         await asyncio.sleep(_SECONDS_BETWEEN_TRIES)
 
@@ -21,7 +21,8 @@ async def _is_ready(url: str) -> bool:
         return False
     try:
         writer.write(f"GET /ready HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode())
-        return b" 200 " in await reader.readline()
+        status_line = await reader.readline()
+        return status_line.startswith(b"HTTP/1.") and b" 503 " not in status_line
     except OSError:
         return False
     finally:

@@ -1,5 +1,6 @@
 """`sarvanom gateway` and `sarvanom crud`: one service alone."""
 
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 import click
 from starlette.types import ASGIApp
 
+from sarvanom.cli.exits import CannotStart
 from sarvanom.cli.options import load_settings, settings_options
 from sarvanom.cli.sockets import PortUnavailable, listen
 from sarvanom.cli.supervisor import ServiceSpec, supervise
@@ -40,6 +42,7 @@ def gateway_command(listener: int | None, **flags: Any) -> None:
 def crud_command(listener: int | None, **flags: Any) -> None:
     """Start the CRUD service alone."""
     settings = load_settings(CrudSettings, flags)
+    os.umask(0o077)
 
     def create_app() -> ASGIApp:
         from sarvanom.services.crud.main import create_app as create
@@ -76,4 +79,4 @@ def _start(
             follow_stdin=descriptor is not None,
         )
     except (PortUnavailable, IncompatibleDatabase, SarvanOMError, OSError, ValueError) as error:
-        raise click.ClickException(f"{spec.name} cannot start: {error}") from None
+        raise CannotStart(f"{spec.name} cannot start: {error}") from None

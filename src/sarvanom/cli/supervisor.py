@@ -8,20 +8,21 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import click
 
+from sarvanom.cli.exits import CANNOT_START
 from sarvanom.cli.probe import wait_until_ready
 from sarvanom.cli.sockets import PortUnavailable, listen
 from sarvanom.settings import ProcessSettings
 
 _QUICK_FAILURE: Final = 2.0
 _MAX_QUICK_FAILURES: Final = 3
-_MAX_PAUSE: Final = 10.0
 
 
 class ServiceSpec(NamedTuple):
@@ -54,7 +55,8 @@ def supervise(specs: Sequence[ServiceSpec], settings: ProcessSettings, announce:
         for spec, listener in listeners
         for _ in range(settings.workers)
     ]
-    return asyncio.run(Supervisor(workers, urls, settings.stop_seconds).run(announce))
+    sockets = {spec.name: listener for spec, listener in listeners}
+    return asyncio.run(Supervisor(workers, urls, settings.stop_seconds, sockets).run(announce))
 
 
 def _url(host: str, port: int) -> str:
@@ -80,18 +82,19 @@ class Worker:
         """Keep the process running until `stop`.
 
         Raises:
-            GaveUp: it refused to start, or failed again and again.
+            GaveUp: it refused its first start, or failed again and again.
         """
-        failures = 0
+        failures, is_first = 0, True
         while not self._stopping.is_set():
             began = time.monotonic()
             status = await self._run_once()
             if self._stopping.is_set():
                 return
             failures = failures + 1 if time.monotonic() - began < _QUICK_FAILURE else 1
-            if status == 1 or failures >= _MAX_QUICK_FAILURES:
+            if (status == CANNOT_START and is_first) or failures >= _MAX_QUICK_FAILURES:
                 raise GaveUp
-            pause = min(0.25 * 2**failures, _MAX_PAUSE)
+            is_first = False
+            pause = 0.25 * 2**failures
             click.echo(f"{self.service} ended with status {status}; starting it again in {pause:g} s", err=True)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
@@ -112,7 +115,7 @@ class Worker:
     async def _run_once(self) -> int:
         # Of a session of its own: Ctrl-C reaches the parent alone, which stops the services in order.
         process = self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "sarvanom", self.service, "--listener", str(self._descriptor)),
+            *(sys.executable, "-P", "-m", "sarvanom", self.service, "--listener", str(self._descriptor)),
             stdin=asyncio.subprocess.PIPE,
             pass_fds=[self._descriptor],
             env=self._environment,
@@ -126,8 +129,15 @@ class Worker:
 class Supervisor:
     """Runs workers side by side."""
 
-    def __init__(self, workers: Sequence[Worker], urls: Sequence[str], stop_seconds: float) -> None:
+    def __init__(
+        self,
+        workers: Sequence[Worker],
+        urls: Sequence[str],
+        stop_seconds: float,
+        listeners: Mapping[str, socket.socket] | None = None,
+    ) -> None:
         self._workers = workers
+        self._listeners = dict(listeners or {})
         self._urls = urls
         self._stop_seconds = stop_seconds
 
@@ -155,5 +165,8 @@ class Supervisor:
 
     async def _stop(self) -> None:
         for service in reversed(dict.fromkeys(worker.service for worker in self._workers)):
+            if service in self._listeners:
+                # As long as one process holds the socket, the kernel takes connections that nobody will answer.
+                self._listeners.pop(service).close()
             theirs = [worker for worker in self._workers if worker.service == service]
             await asyncio.gather(*(worker.stop(self._stop_seconds + 2) for worker in theirs))

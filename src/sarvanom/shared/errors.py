@@ -7,6 +7,8 @@ the `code` it finds there, so that a `ResourceNotFound` crosses the wire as a `R
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final, NamedTuple
 
+MAX_FIELD_LENGTH: Final = 256
+"""How much of a field's path an error names: callers choose it."""
 _TRY_AGAIN: Final = {"Retry-After": "1"}
 
 
@@ -35,7 +37,7 @@ class SarvanOMError(Exception):
     ) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.errors = tuple(errors)
+        self.errors = tuple(FieldError(field[:MAX_FIELD_LENGTH], message) for field, message in errors)
         self.headers = {**self.default_headers, **(headers or {})}
 
     def __init_subclass__(cls) -> None:

@@ -82,7 +82,13 @@ class ListQuery:
     @property
     def is_bounded(self) -> bool:
         """Whether an index alone yields the page, so that its cost does not grow with the collection."""
-        return not self.conditions and not self.skip and not self.include_total and len(self.orders) == 1
+        return (
+            not self.conditions
+            and not self.skip
+            and not self.include_total
+            and self.fields is None
+            and len(self.orders) == 1
+        )
 
     def cursor(self, last: Sequence[ColumnValue]) -> str:
         """Return the cursor of the page that follows an item with these sort values."""

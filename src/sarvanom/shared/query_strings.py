@@ -28,6 +28,7 @@ from sarvanom.shared.resources import ColumnKind, ColumnValue, Resource
 from sarvanom.shared.validation import field_errors
 
 _MAX_PARAMETERS: Final = 200
+_MAX_REMEMBERED_BYTES: Final = 512
 _REPEATABLE: Final = tuple(f"__{operator}" for operator in (Operator.ONE_OF, Operator.CONTAINS))
 
 
@@ -37,6 +38,8 @@ def parse_query(resource: Resource[Any], query_string: bytes) -> ListQuery:
     Raises:
         ValidationFailed: a parameter is unknown, given twice, or has a value out of its range.
     """
+    if len(query_string) > _MAX_REMEMBERED_BYTES:
+        return _parse(resource, query_string)
     return _parse_cached(resource, query_string)
 
 
@@ -51,6 +54,10 @@ def build_query(
 
 @lru_cache(maxsize=1024)
 def _parse_cached(resource: Resource[Any], query_string: bytes) -> ListQuery:
+    return _parse(resource, query_string)
+
+
+def _parse(resource: Resource[Any], query_string: bytes) -> ListQuery:
     params = parse_parameters(list_params(resource), query_string)
     orders = _parse_sort(resource, params.sort)
     query = ListQuery(

@@ -11,6 +11,7 @@ from sarvanom.shared.models.crud_models import ResourceModel
 from sarvanom.shared.models.fields import JsonValue as CheckedJson
 from sarvanom.shared.resources import Resource
 
+_MAX_ERRORS: Final = 100
 _PATCH: Final = TypeAdapter[dict[str, JsonValue]](dict[str, CheckedJson])
 
 
@@ -88,6 +89,9 @@ def merge_patch(target: JsonValue, patch: JsonValue) -> JsonValue:
 
 def field_errors(error: ValidationError) -> list[FieldError]:
     """Return Pydantic's findings as dotted paths and messages, without the values that were refused."""
+    count = error.error_count()
+    if count > _MAX_ERRORS:
+        return [FieldError("", f"{count} fields are unknown or not valid: too many to name")]
     return [
         FieldError(".".join(str(part) for part in found["loc"]), found["msg"])
         for found in error.errors(include_url=False, include_input=False, include_context=False)

@@ -28,7 +28,7 @@ _ITEM: Final = (InvalidHeader, ResourceNotFound, ValidationFailed)
 _BODY: Final = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 _ERRORS: Final[dict[Operation, tuple[type[SarvanOMError], ...]]] = {
     Operation.CREATE: (*_BODY, ResourceConflict, *_ANY),
-    Operation.READ: (*_ITEM, *_ANY),
+    Operation.READ: (*_ITEM, PreconditionFailed, *_ANY),
     Operation.REPLACE: (*_ITEM, *_BODY, ResourceConflict, PreconditionFailed, *_ANY),
     Operation.PATCH: (*_ITEM, *_BODY, ResourceConflict, PreconditionFailed, *_ANY),
     Operation.DELETE: (*_ITEM, PreconditionFailed, *_ANY),

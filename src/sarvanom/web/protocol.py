@@ -3,11 +3,13 @@
 import secrets
 from typing import Any, Final
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sarvanom.shared.errors import MalformedRequest
 from sarvanom.web.problems import PROBLEM_JSON, problem_body
 
+_log = structlog.get_logger()
 MAX_HEAD_BYTES: Final = 128 * 1024
 _ERROR: Final = MalformedRequest("The request is no HTTP/1.1, or longer than 64 KiB in its target, 128 KiB in its head")
 
@@ -18,32 +20,50 @@ class ProblemProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._head_is_open = False
-        self._head_bytes = 0
+        self._has_progressed = False
+        self._idle_bytes = 0
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; a head that does not end is cut off, since nothing else bounds it."""
+        """Parse what came; a head, trailer or chunk extension that does not end is cut off: nothing else bounds it."""
+        self._has_progressed = False
         super().data_received(data)
-        if self._head_is_open:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._head_is_open = False
-                self.send_400_response("The head is too large")
+        if self._has_progressed:
+            self._idle_bytes = 0
+            return
+        self._idle_bytes += len(data)
+        if self._idle_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The head is too large")
 
     def on_message_begin(self) -> None:
-        """Begin to count."""
+        """Open the head."""
         super().on_message_begin()
         self._head_is_open = True
-        self._head_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; a trailer is none, and is dropped (RFC 9110, section 6.5.1)."""
+        if self._head_is_open:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """End counting."""
+        """Close the head."""
         self._head_is_open = False
+        self._has_progressed = True
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Note the progress."""
+        self._has_progressed = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note the progress."""
+        self._has_progressed = True
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer and close the connection: what follows on it cannot be told apart from the request."""
         request_id = secrets.token_hex(16)
-        self.logger.debug("malformed request: %s", msg, extra={"request_id": request_id})
+        _log.info("malformed request", reason=msg, request_id=request_id)
         body = problem_body(_ERROR, request_id)
         head = (
             f"HTTP/1.1 400 Bad Request\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {len(body)}\r\n"

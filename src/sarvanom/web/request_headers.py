@@ -1,6 +1,7 @@
 """The request headers that a call depends on: preconditions (RFC 9110, section 13) and the media type of the body."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from starlette.types import Scope
@@ -51,15 +52,25 @@ def check_media_type(scope: Scope, accepted: tuple[str, ...]) -> None:
     """Refuse a body that is not declared as JSON.
 
     Raises:
-        UnsupportedMediaType: the Content-Type is missing, another, or names a charset that is not UTF-8.
+        UnsupportedMediaType: the Content-Type is missing, another, or names a charset that is not UTF-8; or the body is
+            compressed.
     """
     given = b""
+    is_encoded = False
     for name, value in scope["headers"]:
         if name == b"content-type":
             given = value
-    media_type, _, parameters = given.decode("latin-1").lower().partition(";")
-    charset = parameters.strip().removeprefix("charset=").strip('"')
-    if media_type.strip() not in accepted or charset not in ("", "utf-8"):
+        elif name == b"content-encoding":
+            is_encoded = value.strip().lower() not in (b"", b"identity")
+    if is_encoded or not _is_accepted(given, accepted):
         raise UnsupportedMediaType(
             f"The body must be sent as {' or '.join(accepted)} in UTF-8", headers={"Accept": ", ".join(accepted)}
         )
+
+
+@lru_cache(maxsize=64)
+def _is_accepted(content_type: bytes, accepted: tuple[str, ...]) -> bool:
+    """Tell whether the media type is accepted, in UTF-8; parameters but the charset mean nothing to JSON."""
+    media_type, *parameters = (part.strip() for part in content_type.decode("latin-1").lower().split(";"))
+    charsets = {parameter[8:].strip('"') for parameter in parameters if parameter.startswith("charset=")}
+    return media_type in accepted and charsets <= {"utf-8"}

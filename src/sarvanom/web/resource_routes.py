@@ -106,7 +106,6 @@ def _parameters(operation: Operation, resource: Resource[Any]) -> list[Parameter
     if operation in _ON_ITEM:
         parameters.append(_parameter(resource.id_field, Annotated[ResourceId, Path()]))
         parameters.append(_parameter("if_none_match", _entity_tags(_IF_NONE_MATCH), None))
-    if operation in (Operation.REPLACE, Operation.PATCH, Operation.DELETE):
         parameters.append(_parameter("if_match", _entity_tags(_IF_MATCH), None))
     if operation is Operation.LIST:
         parameters.append(_parameter("query", Annotated[list_params(resource), Query()]))

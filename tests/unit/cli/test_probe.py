@@ -39,10 +39,16 @@ async def test_service_that_answers_200_is_ready(status_line: bytes) -> None:
 
 
 async def test_service_is_asked_until_it_is_ready() -> None:
-    early = [b"HTTP/1.1 503 Service Unavailable\r\n\r\n", b"", b"nonsense\r\n", b"HTTP/1.1 404 No\r\n\r\n200 "]
+    early = [b"HTTP/1.1 503 Service Unavailable\r\n\r\n", b"", b"nonsense\r\n"]
     async with serving([*early, b"HTTP/1.1 200 OK\r\n\r\n"]) as (url, asked):
         await wait_until_ready(url)
-    assert len(asked) == 5
+    assert len(asked) == 4
+
+
+async def test_service_that_refuses_the_name_it_is_asked_by_is_up_all_the_same() -> None:
+    async with serving([b"HTTP/1.1 400 Bad Request\r\n\r\n"]) as (url, asked):
+        await wait_until_ready(url)
+    assert len(asked) == 1
 
 
 async def test_service_that_does_not_listen_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """From specifications to workers: sockets, URLs and environments."""
 
-from collections.abc import Sequence
+import socket
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -18,7 +19,14 @@ class Noting:
 
     given: Sequence[Any] = ()
 
-    def __init__(self, workers: Sequence[Worker], urls: Sequence[str], stop_seconds: float) -> None:
+    def __init__(
+        self,
+        workers: Sequence[Worker],
+        urls: Sequence[str],
+        stop_seconds: float,
+        listeners: Mapping[str, socket.socket],
+    ) -> None:
+        assert {worker.service for worker in workers} == set(listeners)
         Noting.given = (workers, urls, stop_seconds)
 
     async def run(self, announce: Announce) -> int:

@@ -71,11 +71,11 @@ def worker() -> Worker:
 
 
 async def test_child_gets_its_socket_and_environment_and_a_session_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(monkeypatch, (1, 0))
+    machine = Machine(monkeypatch, (78, 0))
     with pytest.raises(GaveUp):
         await worker().run()
     ((command, options),) = machine.started
-    assert command[1:] == ("-m", "sarvanom", "crud", "--listener", "7")
+    assert command[1:] == ("-P", "-m", "sarvanom", "crud", "--listener", "7")
     assert (options["pass_fds"], options["env"], options["start_new_session"]) == ([7], {"A": "b"}, True)
     assert options["stdin"] == asyncio.subprocess.PIPE
 
@@ -83,12 +83,12 @@ async def test_child_gets_its_socket_and_environment_and_a_session_of_its_own(mo
 @pytest.mark.parametrize(
     ("runs", "pauses"),
     [
-        ([(1, 0)], []),
-        ([(1, 99)], []),
+        ([(78, 0)], []),
+        ([(78, 99)], []),
         ([(2, 0), (2, 0), (2, 0)], [0.5, 1.0]),
         ([(-9, 1.9), (0, 1.9), (3, 1.9)], [0.5, 1.0]),
         ([(2, 0), (2, 0), (2, 2), (2, 0), (2, 0)], [0.5, 1.0, 0.5, 1.0]),
-        ([(-9, 60)] * 4 + [(1, 0)], [0.5] * 4),
+        ([(-9, 60)] * 4 + [(78, 0), (78, 0)], [0.5] * 4 + [1.0]),
     ],
 )
 async def test_child_is_started_again_unless_it_fails_again_and_again(

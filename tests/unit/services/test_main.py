@@ -158,7 +158,7 @@ async def test_gateway_is_ready_while_crud_answers(hop: Hop) -> None:
     app = make_gateway()
     ready = await get(app, "/ready")
     assert [(check["name"], check["ok"]) for check in ready.json["checks"]] == [("crud", True)]
-    assert [request.target for request in hop.requests] == [b"/health"]
+    assert [request.target for request in hop.requests] == [b"/ready"]
     hop.response = Response(503, [JSON], b"{}")
     assert (await get(app, "/ready")).status == 503
     assert (await get(app, "/health")).status == 200

@@ -151,8 +151,7 @@ def test_patch_may_name_any_field_and_none(resource: Resource[Any]) -> None:
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_patch_may_be_null_exactly_where_that_restores_a_default(resource: Resource[Any]) -> None:
     for name, info in resource.model.model_fields.items():
-        may_be_null = not info.is_required() or name in {"value", "setting_value"}
-        if may_be_null:
+        if not info.is_required():
             assert resource.patch_model.model_validate({name: None}).model_fields_set == {name}
         else:
             with pytest.raises(ValidationError):

@@ -2,11 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sarvanom.shared.models.crud_models import CacheStats, ResourceModel
 from sarvanom.shared.queries import Condition, ListQuery
 from sarvanom.shared.resources import Resource
+
+MAX_DOCUMENT_BYTES: Final = 32 * 2**20
+"""The largest resource; half of what a client reads in one answer, so that it can always be served."""
 
 
 class Document(NamedTuple):
@@ -62,6 +65,7 @@ class Store(ABC):
 
         Raises:
             ResourceConflict: a unique field is taken.
+            PayloadTooLarge: the resource would have more than `MAX_DOCUMENT_BYTES`.
             SarvanOMError: whatever `decide` raised.
         """
 

@@ -26,7 +26,7 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
         IncompatibleDatabase, ServiceUnavailable: the store cannot be opened.
     """
     settings = settings or CrudSettings.load()
-    settings.database_file.parent.mkdir(parents=True, exist_ok=True)
+    settings.database_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = SQLiteStore(settings.database_file)
     service = StoredCRUDService(store)
 

@@ -1,5 +1,6 @@
 """The composition root of the gateway: the edge, and the resource routes over the hop to crud."""
 
+import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -46,7 +47,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     client = ServiceClient(hop)
 
     async def check_crud() -> None:
-        await client.request("GET", "/health")
+        await client.request("GET", "/ready")
 
     register_health(app, service="gateway", version=app.version, checks={"crud": check_crud})
     register_docs(app)
@@ -56,4 +57,11 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
 def _trusted_hosts(settings: GatewaySettings) -> list[str]:
     if settings.trusted_hosts is not None:
         return split_list(settings.trusted_hosts)
-    return [*_LOOPBACK] if settings.gateway_host in _LOOPBACK else ["*"]
+    return [*_LOOPBACK, settings.gateway_host] if _is_loopback(settings.gateway_host) else ["*"]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

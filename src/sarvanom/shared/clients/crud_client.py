@@ -15,7 +15,7 @@ from sarvanom.shared.contracts.service_contracts import (
     SettingsServiceContract,
     UserServiceContract,
 )
-from sarvanom.shared.errors import FieldError, ValidationFailed
+from sarvanom.shared.invalidation import build_invalidation
 from sarvanom.shared.models.crud_models import (
     CacheEntry,
     CacheStats,
@@ -37,10 +37,8 @@ class CacheClient(CollectionClient[CacheEntry], CacheServiceContract):
 
     async def invalidate(self, *, tag: str | None = None, service: str | None = None) -> int:
         """DELETE what matches."""
+        build_invalidation(tag=tag, service=service)  # refuses what the service would refuse
         conditions = {name: value for name, value in (("tag", tag), ("service", service)) if value is not None}
-        if not conditions:
-            message = "Give a tag, a service or both; the whole cache is not deleted at once"
-            raise ValidationFailed("The query parameters are not valid", errors=[FieldError("tag", message)])
         target = f"/{self.resource.collection}?{urlencode(conditions)}"
         return parse_answer(_DELETED, await self._service.request("DELETE", target)).data.deleted
 

@@ -48,6 +48,8 @@ class HTTPXTransport(Transport):
     async def send(self, request: Request) -> Response:
         """Return the answer; raises as the contract says, and `InternalError` if the request cannot be written."""
         encode_head(request, b"")
+        if self._client.is_closed:
+            raise ServiceUnavailable("The connection to the service is closed")
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._exchange(request)

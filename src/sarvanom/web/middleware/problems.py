@@ -1,12 +1,13 @@
 """The last resort: every error that a request ends with becomes problem details."""
 
+import asyncio
 from collections.abc import Awaitable
 
 import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sarvanom.shared.errors import SarvanOMError
+from sarvanom.shared.errors import SarvanOMError, UpstreamFailed
 from sarvanom.web.problems import send_problem, unexpected_error
 
 _log = structlog.get_logger()
@@ -36,6 +37,10 @@ class ProblemMiddleware:
 
         try:
             await self._app(scope, receive, send_noting)
+        except asyncio.CancelledError:
+            if not began:
+                await send_problem(scope, send, UpstreamFailed("The service stopped; perhaps it acted before"))
+            raise
         except ClientDisconnect:
             # Nobody is left to answer.
             return

@@ -25,6 +25,7 @@ from sarvanom.backends.storage.statements import (
     resource_statements,
     stats_statement,
 )
+from sarvanom.shared.errors import SarvanOMError
 from sarvanom.shared.models.crud_models import CacheStats
 from sarvanom.shared.queries import Condition, ListQuery
 from sarvanom.shared.resources import RESOURCES, Resource
@@ -93,8 +94,9 @@ class SQLiteStore(Store):
             try:
                 await self._flush_counters()
             finally:
-                await self._writer.aclose()
+                # The writer closes last, because the last connection moves the write-ahead log into the file.
                 await asyncio.to_thread(self._readers.close)
+                await self._writer.aclose()
 
     async def _reclaim_from(self, resource: Resource[Any]) -> int:
         row = self._readers.fetch_one(
@@ -116,9 +118,14 @@ class SQLiteStore(Store):
                 for name, amount in counted.items():
                     transaction.count(name, amount)
 
-            await self._writer.submit(add)
             for name, amount in counted.items():
                 self._uncounted[name] -= amount
+            try:
+                await self._writer.submit(add)
+            except SarvanOMError:
+                for name, amount in counted.items():
+                    self._uncounted[name] += amount
+                raise
 
 
 def _select_page(connection: apsw.Connection, resource: Resource[Any], query: ListQuery) -> DocumentPage:

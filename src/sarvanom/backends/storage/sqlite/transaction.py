@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from sarvanom.backends.storage.contract import Decide, Document, Removed, Written
+from sarvanom.backends.storage.contract import MAX_DOCUMENT_BYTES, Decide, Document, Removed, Written
 from sarvanom.backends.storage.listing import delete_statement
 from sarvanom.backends.storage.sqlite.database import DIALECT
 from sarvanom.backends.storage.statements import (
@@ -15,7 +15,7 @@ from sarvanom.backends.storage.statements import (
     resource_statements,
     row_values,
 )
-from sarvanom.shared.errors import FieldError, ResourceConflict
+from sarvanom.shared.errors import FieldError, PayloadTooLarge, ResourceConflict
 from sarvanom.shared.models.crud_models import ResourceModel
 from sarvanom.shared.queries import Condition
 from sarvanom.shared.resources import Resource, format_timestamp
@@ -95,7 +95,10 @@ class Transaction:
         created_at = self._timestamp if current is None else current.created_at
         revision = self._revision + 1
         fields = f',"created_at":"{created_at}","updated_at":"{self._timestamp}","revision":{revision}}}'
-        return Document(id, revision, created_at, item.to_json()[:-1] + fields.encode())
+        body = item.to_json()[:-1] + fields.encode()
+        if len(body) > MAX_DOCUMENT_BYTES:
+            raise PayloadTooLarge(f"A resource may have at most {MAX_DOCUMENT_BYTES} bytes, also as the sum of patches")
+        return Document(id, revision, created_at, body)
 
     def _store(
         self,

@@ -89,7 +89,7 @@ class GroupWriter:
                 transaction.finish()
                 connection.execute("COMMIT")
         except BaseException as error:  # noqa: BLE001 (every caller hears of it, and the thread lives on)
-            if connection.in_transaction:
+            with contextlib.suppress(apsw.Error):  # SQLite may have rolled back by itself
                 connection.execute("ROLLBACK")
             return [_Outcome(job, None, error) for job in jobs]
         return outcomes

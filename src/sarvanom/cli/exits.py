@@ -1,0 +1,14 @@
+"""How a command ends that cannot do what it was asked for."""
+
+from typing import Final
+
+import click
+
+CANNOT_START: Final = 78
+"""The exit status of a service that refuses to start: EX_CONFIG of sysexits(3)."""
+
+
+class CannotStart(click.ClickException):
+    """A service cannot start; the text says why and what would be right."""
+
+    exit_code = CANNOT_START
