@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, get_args, get_origin
-from unicodedata import normalize
 
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, create_model
 from pydantic.fields import FieldInfo
@@ -56,7 +55,7 @@ class Column:
     def stored(self, value: Any) -> Any:
         """Return the value as it is kept and compared: unique text without its case, times as fixed-width UTC."""
         if self.unique and isinstance(value, str):
-            return normalize("NFC", normalize("NFC", value).casefold())
+            return value.casefold()
         if isinstance(value, datetime):
             return format_timestamp(value)
         return value
