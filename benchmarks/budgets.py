@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from benchmarks.ratios import ratios
 from benchmarks.results import Results, middle
 from benchmarks.scenarios import CREATE, GET, LIST, Scenario
 
 type Reading = Callable[[Results], float | None]
 """Takes one number out of the results; None if it was not measured."""
 
-OURS, PLAIN = "sarvanom", "plain"
+OURS, ON_POSTGRES, PLAIN = "sarvanom", "sarvanom-postgres", "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ def _cpu(scenario: Scenario, system: str = OURS) -> Reading:
     return lambda results: middle(each.total_us for each in results.of(system, scenario.name))
 
 
-def _per_second(scenario: Scenario) -> Reading:
-    return lambda results: middle(each.per_second for each in results.of(OURS, scenario.name))
+def _per_second(scenario: Scenario, system: str = OURS) -> Reading:
+    return lambda results: middle(each.per_second for each in results.of(system, scenario.name))
 
 
 def _times_cheaper(scenario: Scenario) -> Reading:
@@ -65,6 +66,18 @@ def _start_time(results: Results) -> float | None:
     return middle(each.health_s for each in results.starts_of(OURS))
 
 
+def _worst_ratio(database: str) -> Reading:
+    return lambda results: max((each.ratio for each in ratios(results, database)), default=None)
+
+
+def _bulk(database: str) -> Reading:
+    return lambda results: middle(each.per_second for each in results.bulk if each.database == database)
+
+
+def _fanout(watchers: int) -> Reading:
+    return lambda results: middle(each.p50_ms for each in results.fanout if each.watchers == watchers)
+
+
 BUDGETS = (
     Budget("get-by-id, CPU of gateway and crud", _cpu(GET), "µs", at_most=180),
     Budget("list-50, CPU of gateway and crud", _cpu(LIST), "µs", at_most=280),
@@ -73,4 +86,11 @@ BUDGETS = (
     Budget("get-by-id, CPU of plain over ours", _times_cheaper(GET), "x", at_least=15),
     Budget("idle memory of gateway and crud", _idle_memory, "MiB", at_most=180),
     Budget("up to first 200", _start_time, "s", at_most=2.5),
+    Budget("PostgreSQL: get-by-id, CPU with the server", _cpu(GET, ON_POSTGRES), "µs", at_most=260),
+    Budget("PostgreSQL: create, CPU with the server", _cpu(CREATE, ON_POSTGRES), "µs", at_most=480),
+    Budget("PostgreSQL: create, acknowledged", _per_second(CREATE, ON_POSTGRES), "/s", at_least=2500),
+    Budget("SQLite: large table over a thousand rows, worst", _worst_ratio("sqlite"), "x", at_most=1.5),
+    Budget("PostgreSQL: large table over a thousand rows, worst", _worst_ratio("postgres"), "x", at_most=1.5),
+    Budget("SQLite: bulk import", _bulk("sqlite"), "lines/s", at_least=15_000),
+    Budget("watch, from write to another process, median", _fanout(1), "ms", at_most=50),
 )

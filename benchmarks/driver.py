@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.errors import MeasurementFailed
 from benchmarks.instance import Instance
 from benchmarks.scenarios import CREATE, GET, Scenario
-from benchmarks.users import SEEDED, check_created
+from benchmarks.users import check_created
 
 SCRIPTS = Path(__file__).with_name("wrk")
 ERRORS = ("refused", "connect", "read", "write", "timeout")
@@ -52,10 +52,10 @@ class Driver:
         """Run for a second, so that pools are open and code is loaded."""
         self._run(instance, scenario, seconds=1)
 
-    def measure(self, instance: Instance, scenario: Scenario) -> Measurement:
-        """Run once; fail unless every answer was 2xx."""
+    def measure(self, instance: Instance, scenario: Scenario, seconds: int | None = None) -> Measurement:
+        """Run once, for as long as the driver does if that is not said; fail unless every answer was 2xx."""
         before = instance.cpu_us()
-        summary = self._run(instance, scenario, seconds=self._seconds)
+        summary = self._run(instance, scenario, seconds=seconds or self._seconds)
         requests = summary["requests"]
         cpu_us = {role: (used - before[role]) / requests for role, used in instance.cpu_us().items()}
         return Measurement(
@@ -84,7 +84,7 @@ class Driver:
 
     def _wrk(self, instance: Instance, scenario: Scenario, run: int, *, seconds: int, sample: bool = False) -> str:
         options = ("-t1", f"-c{self._connections}", f"-d{seconds}s", "--timeout", "10s", "-s", scenario.script)
-        environment = _environment(instance, run) | ({"BENCH_SAMPLE": "1"} if sample else {})
+        environment = _environment(instance, scenario, run) | ({"BENCH_SAMPLE": "1"} if sample else {})
         result = subprocess.run(
             [self._wrk_path, *options, instance.url],
             cwd=SCRIPTS,
@@ -103,14 +103,14 @@ def find_wrk() -> str | None:
     return shutil.which("wrk")
 
 
-def _environment(instance: Instance, run: int) -> dict[str, str]:
+def _environment(instance: Instance, scenario: Scenario, run: int) -> dict[str, str]:
     api = instance.system.api
     return {
         "BENCH_COLLECTION": api.collection,
-        "BENCH_LISTING": api.listing,
+        "BENCH_LISTING": scenario.listing or api.listing,
         "BENCH_REPLACE_METHOD": api.replace_method,
         "BENCH_BODY": api.template,
-        "BENCH_SEEDED": str(SEEDED),
+        "BENCH_SEEDED": str(scenario.rows),
         "BENCH_RUN": str(run),
     }
 

@@ -13,8 +13,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from benchmarks.errors import MeasurementFailed
-from benchmarks.processes import Process, arguments, descendants, observe
-from benchmarks.systems.base import Ports, System
+from benchmarks.processes import Measured, Process, arguments, descendants, observe
+from benchmarks.systems.base import Ports, Surroundings, System
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -31,7 +31,7 @@ class Instance:
 
     system: System
     port: int
-    processes: tuple[Process, ...]
+    processes: tuple[Measured, ...]
     health_s: float
     """Seconds from start to the first 200 of the health check."""
     answer_s: float
@@ -64,8 +64,9 @@ def running(system: System, folder: Path) -> Iterator[Instance]:
     system.prepare(folder)
     ports = _free_ports()
     with ExitStack() as stack:
+        surroundings = stack.enter_context(system.surroundings(folder))
         begun = time.perf_counter()
-        started = _launch(system, folder, ports, stack)
+        started = _launch(system, folder, ports, surroundings, stack)
         try:
             _await_200(system.api.health, ports.front, started)
             health_s = time.perf_counter() - begun
@@ -74,14 +75,14 @@ def running(system: System, folder: Path) -> Iterator[Instance]:
             answer_s = time.perf_counter() - begun
         except MeasurementFailed as error:
             raise MeasurementFailed(f"{system.name}: {error}{_log_tails(folder)}") from error
-        processes = tuple(_family(system, started))
+        processes = (*_family(system, started), *surroundings.processes)
         missing = set(system.counted) - {process.role for process in processes}
         if missing:
             raise MeasurementFailed(f"{system.name}: no process in the role of {', '.join(sorted(missing))}")
         yield Instance(system, ports.front, processes, health_s, answer_s)
 
 
-def _launch(system: System, folder: Path, ports: Ports, stack: ExitStack) -> Started:
+def _launch(system: System, folder: Path, ports: Ports, surroundings: Surroundings, stack: ExitStack) -> Started:
     # Settings of the caller's shell must not change what is measured.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SARVANOM_")}
     started: Started = {}
@@ -90,7 +91,7 @@ def _launch(system: System, folder: Path, ports: Ports, stack: ExitStack) -> Sta
         started[role] = subprocess.Popen(
             command.argv,
             cwd=folder,
-            env=inherited | dict(command.environment),
+            env=inherited | dict(command.environment) | dict(surroundings.environment),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

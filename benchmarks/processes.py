@@ -3,13 +3,31 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from benchmarks.errors import MeasurementFailed
 
 TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 
 # Positions in /proc/PID/stat, counted from the field after the command name (proc_pid_stat(5)).
-_STATE, _PARENT, _UTIME, _STIME, _STARTED = 0, 1, 11, 12, 19
+_STATE, _PARENT, _UTIME, _STIME, _CUTIME, _CSTIME, _STARTED = 0, 1, 11, 12, 13, 14, 19
+
+
+class Measured(Protocol):
+    """What costs CPU time and memory."""
+
+    @property
+    def role(self) -> str:
+        """What it does in its system."""
+        ...
+
+    def cpu_us(self) -> float:
+        """User and system time so far, in microseconds."""
+        ...
+
+    def pss_mib(self) -> float:
+        """Proportional set size in MiB."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,31 @@ class Process:
         except OSError as error:
             raise MeasurementFailed(f"{self.role} (pid {self.pid}): {error}") from error
         return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A process with all that it starts, also those that come and go: a server with a process for each connection."""
+
+    role: str
+    pid: int
+
+    def cpu_us(self) -> float:
+        """User and system time of the processes that run, and of those that ended and were waited for."""
+        total = 0.0
+        for pid in (self.pid, *descendants(self.pid)):
+            try:
+                fields = _stat(pid)
+            except MeasurementFailed:
+                if pid == self.pid:
+                    raise
+                continue  # it ended a moment ago; its parent has its time from now on
+            total += sum(int(fields[n]) for n in (_UTIME, _STIME, _CUTIME, _CSTIME)) * TICK_US
+        return total
+
+    def pss_mib(self) -> float:
+        """Proportional set size in MiB of the processes that run; memory they share counts once."""
+        return sum(observe(self.role, pid).pss_mib() for pid in (self.pid, *descendants(self.pid)))
 
 
 def observe(role: str, pid: int) -> Process:

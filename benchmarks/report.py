@@ -32,10 +32,10 @@ def print_starts(out: Console, results: Results, systems: list[str]) -> None:
         starts = results.starts_of(system)
         table.add_row(
             system,
-            _number(middle(each.health_s for each in starts), 2),
-            _number(middle(each.answer_s for each in starts), 2),
-            _by_role(middle_by_role(each.pss_mib for each in starts)),
-            _number(middle(each.total_mib for each in starts), 1),
+            number(middle(each.health_s for each in starts), 2),
+            number(middle(each.answer_s for each in starts), 2),
+            by_role(middle_by_role(each.pss_mib for each in starts)),
+            number(middle(each.total_mib for each in starts), 1),
         )
     out.print(table)
 
@@ -55,13 +55,13 @@ def print_load(out: Console, results: Results, systems: list[str], scenarios: li
             table.add_row(
                 scenario.name,
                 system if system != "yardstick" else "yardstick (hello)",
-                _by_role(middle_by_role(each.cpu_us for each in rounds)),
-                _number(total, 0),
+                by_role(middle_by_role(each.cpu_us for each in rounds)),
+                number(total, 0),
                 f"{min(sums):.0f} to {max(sums):.0f}" if sums else "-",
-                _number(total / least if total and least else None, 1),
-                _number(middle(each.per_second for each in rounds), 0),
-                _number(middle(each.p50_ms for each in rounds), 2),
-                _number(middle(each.p99_ms for each in rounds), 2),
+                number(total / least if total and least else None, 1),
+                number(middle(each.per_second for each in rounds), 0),
+                number(middle(each.p50_ms for each in rounds), 2),
+                number(middle(each.p99_ms for each in rounds), 2),
             )
         table.add_section()
     out.print(table)
@@ -91,9 +91,9 @@ def print_failures(out: Console, results: Results) -> None:
         out.print(f"{system} could not be measured: {reason}", style="bold red", markup=False)
 
 
-def _number(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def _by_role(values: dict[str, float]) -> str:
+def by_role(values: dict[str, float]) -> str:
     return "  ".join(f"{role} {value:.0f}" for role, value in values.items()) or "-"

@@ -20,6 +20,44 @@ class Start:
     """Its sum over the roles that count."""
 
 
+@dataclass(frozen=True, slots=True)
+class BulkImport:
+    """One import into an empty store."""
+
+    database: str
+    lines: int
+    seconds: float
+    cpu_us: dict[str, float]
+    """CPU microseconds per line, by role."""
+
+    @property
+    def per_second(self) -> float:
+        """Lines per second, all of them created."""
+        return self.lines / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Fanout:
+    """Writes at a steady rate to one process, and their arrival at the watchers of another."""
+
+    watchers: int
+    writes: int
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+    """CPU microseconds of the watched process per event sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One run of pgbench, whose case is called like ours."""
+
+    scenario: str
+    per_second: float
+    cpu_us: float
+    """CPU microseconds of the server per transaction."""
+
+
 @dataclass(slots=True)
 class Results:
     """Everything that one run of the benchmark found."""
@@ -27,8 +65,11 @@ class Results:
     machine: dict[str, str]
     starts: list[Start] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
+    bulk: list[BulkImport] = field(default_factory=list)
+    fanout: list[Fanout] = field(default_factory=list)
+    limits: list[Limit] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
-    """By system: why it could not be measured."""
+    """By system or part: why it could not be measured."""
 
     def of(self, system: str, scenario: str) -> list[Measurement]:
         """Return the rounds of one system in one scenario."""

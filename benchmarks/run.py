@@ -1,43 +1,40 @@
 """The order of a run: starts one by one, then load on all systems in turn."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
-
 from benchmarks.driver import Driver
-from benchmarks.errors import MeasurementFailed
 from benchmarks.instance import Instance, running
 from benchmarks.results import Results, Start
 from benchmarks.scenarios import Scenario
+from benchmarks.steps import Steps
 from benchmarks.systems.base import System
 from benchmarks.users import check, seed
 
 SETTLE_S = 1.5
 """How long a started system is left alone before its memory is read."""
 
-type Say = Callable[[str], None]
 type Instances = dict[str, Instance]
 
 
 class Run:
     """One run of the benchmark; a system that fails is left out from there on, and named in the results."""
 
-    def __init__(self, results: Results, folder: Path, driver: Driver, *, rounds: int, say: Say) -> None:
-        """Take where to put results and data, and whom to tell of progress."""
+    def __init__(self, results: Results, folder: Path, driver: Driver, *, rounds: int, steps: Steps) -> None:
+        """Take where to put results and data."""
         self._results = results
         self._folder = folder
         self._driver = driver
         self._rounds = rounds
-        self._say = say
+        self._steps = steps
 
     def measure_starts(self, systems: Sequence[System]) -> None:
         """Start each system alone, so that no other shares its pages, and read time and memory."""
         for n in range(self._rounds):
             for system in self._left(systems):
-                with self._step(system, f"start {n + 1}/{self._rounds}"):
+                with self._steps.step(system.name, f"start {n + 1}/{self._rounds}"):
                     self._results.starts.append(self._start(system, n))
 
     def measure_load(self, systems: Sequence[System], scenarios: Sequence[Scenario]) -> None:
@@ -45,20 +42,20 @@ class Run:
         with ExitStack() as stack:
             instances: Instances = {}
             for system in self._left(systems):
-                with self._step(system, "seed"):
+                with self._steps.step(system.name, "seed"):
                     instances[system.name] = self._seeded(system, stack)
             for scenario in scenarios:
                 self._measure_scenario(scenario, systems, instances)
 
     def _measure_scenario(self, scenario: Scenario, systems: Sequence[System], instances: Instances) -> None:
         for system in self._left(systems):
-            with self._step(system, f"{scenario.name} warm-up"):
+            with self._steps.step(system.name, f"{scenario.name} warm-up"):
                 self._driver.warm_up(instances[system.name], scenario)
         for n in range(self._rounds):
             left = self._left(systems)
             first = n % max(len(left), 1)
             for system in (*left[first:], *left[:first]):
-                with self._step(system, f"{scenario.name} {n + 1}/{self._rounds}"):
+                with self._steps.step(system.name, f"{scenario.name} {n + 1}/{self._rounds}"):
                     self._results.measurements.append(self._driver.measure(instances[system.name], scenario))
 
     def _start(self, system: System, n: int) -> Start:
@@ -77,12 +74,3 @@ class Run:
 
     def _left(self, systems: Sequence[System]) -> list[System]:
         return [system for system in systems if system.name not in self._results.failures]
-
-    @contextmanager
-    def _step(self, system: System, what: str) -> Iterator[None]:
-        self._say(f"{what} {system.name}")
-        try:
-            yield
-        except (MeasurementFailed, httpx.HTTPError, OSError) as error:
-            self._results.failures[system.name] = f"{what}: {str(error) or repr(error)}"
-            self._say(f"FAILED {system.name}: {error}")

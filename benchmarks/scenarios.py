@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+SEEDED = 1000
+"""How many users each system has before the load."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
@@ -9,6 +12,10 @@ class Scenario:
 
     name: str
     script: str
+    listing: str | None = None
+    """The page to list; left out, the system's first."""
+    rows: int = SEEDED
+    """How many users there are to choose from."""
 
 
 GET = Scenario("get-by-id", "get.lua")

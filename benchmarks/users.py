@@ -6,8 +6,8 @@ import httpx
 
 from benchmarks.errors import MeasurementFailed
 from benchmarks.instance import Instance
+from benchmarks.scenarios import SEEDED
 
-SEEDED = 1000
 PAGE = 50
 _HEADERS = {"Content-Type": "application/json"}
 

@@ -2,9 +2,12 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from benchmarks.processes import Measured
 
 # $ID becomes the id of the user, $N a number that makes two bodies for the same id differ.
 USER: Mapping[str, object] = {
@@ -53,6 +56,14 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What runs before a system and after it: how the system is told of it, and its processes."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    processes: tuple[Measured, ...] = ()
+
+
 class System(ABC):
     """One way of building the service."""
 
@@ -65,6 +76,11 @@ class System(ABC):
     @abstractmethod
     def commands(self, folder: Path, ports: Ports) -> dict[str, Command]:
         """Name the processes to start, by role, with their data below the folder."""
+
+    @contextmanager
+    def surroundings(self, folder: Path) -> Iterator[Surroundings]:  # noqa: ARG002 -- most systems need none
+        """Run what the system needs beside it, with its data below the folder."""
+        yield Surroundings()
 
     def prepare(self, folder: Path) -> None:  # noqa: B027 -- most systems need nothing
         """Do what an installation does once, before the first start."""

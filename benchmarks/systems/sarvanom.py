@@ -1,10 +1,15 @@
-"""The project itself: `sarvanom up`, a supervisor with a gateway and a crud below it."""
+"""The project itself: `sarvanom up`, a supervisor with a gateway and a crud below it, or a crud alone."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import override
 
-from benchmarks.systems.base import Api, Command, Ports, System
+from benchmarks.postgres import Postgres, running_postgres
+from benchmarks.systems.base import Api, Command, Ports, Surroundings, System
+
+SARVANOM = (sys.executable, "-m", "sarvanom")
 
 
 class SarvanOM(System):
@@ -12,19 +17,57 @@ class SarvanOM(System):
 
     name = "sarvanom"
     api = Api(collection="/users", listing="/users?limit=50")
-    counted = ("gateway", "crud")
+    counted: tuple[str, ...] = ("gateway", "crud")
 
     @override
     def commands(self, folder: Path, ports: Ports) -> dict[str, Command]:
-        environment = {
-            "SARVANOM_DATA_DIR": str(folder / "data"),
-            "SARVANOM_GATEWAY_PORT": str(ports.front),
-            "SARVANOM_CRUD_PORT": str(ports.back),
-            "SARVANOM_LOG_LEVEL": "info",
-            "SARVANOM_LOG_FORMAT": "json",
-        }
-        return {"supervisor": Command((sys.executable, "-m", "sarvanom", "up"), environment)}
+        environment = {"SARVANOM_GATEWAY_PORT": str(ports.front), "SARVANOM_CRUD_PORT": str(ports.back)}
+        return {"supervisor": Command((*SARVANOM, "up"), _settings(folder) | environment)}
 
     @override
     def role_of(self, argv: list[str]) -> str | None:
         return next((role for role in self.counted if role in argv), None)
+
+
+class SarvanOMPostgres(SarvanOM):
+    """The same on a PostgreSQL of its own; all processes of the server count."""
+
+    name = "sarvanom-postgres"
+    counted = ("gateway", "crud", "postgres")
+
+    @override
+    @contextmanager
+    def surroundings(self, folder: Path) -> Iterator[Surroundings]:
+        with running_postgres(folder) as postgres:
+            yield on_postgres(postgres, postgres.migrated_database())
+
+
+class Crud(System):
+    """One crud without a gateway, on embedded SQLite or on a database that is there already."""
+
+    api = SarvanOM.api
+
+    def __init__(self, name: str, database: Surroundings | None = None) -> None:
+        """Take a name, and the database; without one it is a file in the folder."""
+        self.name = name
+        self._database = database or Surroundings()
+        self.counted = ("crud", *(process.role for process in self._database.processes))
+
+    @override
+    @contextmanager
+    def surroundings(self, folder: Path) -> Iterator[Surroundings]:
+        yield self._database
+
+    @override
+    def commands(self, folder: Path, ports: Ports) -> dict[str, Command]:
+        environment = {"SARVANOM_CRUD_PORT": str(ports.front)}
+        return {"crud": Command((*SARVANOM, "crud"), _settings(folder) | environment)}
+
+
+def on_postgres(postgres: Postgres, url: str) -> Surroundings:
+    """Name a database to the project, and the server as its surroundings."""
+    return Surroundings({"SARVANOM_DATABASE_URL": url}, (postgres.processes,))
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    return {"SARVANOM_DATA_DIR": str(folder / "data"), "SARVANOM_LOG_LEVEL": "info", "SARVANOM_LOG_FORMAT": "json"}

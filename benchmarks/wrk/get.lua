@@ -4,7 +4,8 @@ local bench = require("bench")
 local requests = {}
 
 function init()
-  for n = 1, 4096 do
+  math.randomseed(bench.run)
+  for n = 1, 65536 do
     requests[n] = wrk.format("GET", bench.item(bench.seeded_id()))
   end
 end

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 PREFIX = "SARVANOM_"
@@ -18,6 +18,7 @@ TOML_FILE = "sarvanom.toml"
 _HOST = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 _is_host = re.compile(rf"\*|{_HOST}").fullmatch
 _is_origin = re.compile(rf"\*|https?://({_HOST})(:[0-9]{{1,5}})?").fullmatch
+_POSTGRESQL = ("postgresql://", "postgres://")
 _Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -104,7 +105,15 @@ class CrudSettings(ProcessSettings):
     data_dir: Path = Path("data")
     """Folder of the embedded database."""
     database_url: str | None = None
-    """The database: sqlite:///FILE; left out, a file in the data folder."""
+    """The database: postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE; left out, a file in the data folder."""
+    database_connections: Annotated[int, Field(ge=5, le=10_000)] = 16
+    """Connections to PostgreSQL that all workers of this crud may have together; at least 5 for each."""
+    history_seconds: Annotated[float, Field(ge=1)] | None = None
+    """How long changes are kept; left out, for ever."""
+    history_changes: Annotated[int, Field(ge=1)] | None = None
+    """How many changes are kept, the newest; left out, all."""
+    idempotency_seconds: Annotated[float, Field(ge=1, le=30 * 86_400)] = 86_400.0
+    """How long an Idempotency-Key is remembered."""
     crud_host: str = "127.0.0.1"
     """Address that crud listens on."""
     crud_port: _Port = 8001
@@ -113,16 +122,32 @@ class CrudSettings(ProcessSettings):
     @field_validator("database_url")
     @classmethod
     def _known_database(cls, url: str | None) -> str | None:
-        if url is not None and not (url.startswith("sqlite:///") and len(url) > len("sqlite:///")):
-            raise ValueError("must be sqlite:/// and a file; other databases are not there yet")
-        if url is not None and ":memory:" in url:
+        if url is None or url.startswith(_POSTGRESQL):
+            return url
+        if not (url.startswith("sqlite:///") and len(url) > len("sqlite:///")):
+            raise ValueError("must be postgresql://USER:PASSWORD@HOST/NAME, or sqlite:/// and a file")
+        if ":memory:" in url:
             raise ValueError("must name a file; a database in memory would be another one for each connection")
         return url
 
+    @model_validator(mode="after")
+    def _enough_connections(self) -> Self:
+        if self.database.startswith(_POSTGRESQL) and self.connections_per_worker < 5:
+            raise ValueError(
+                f"SARVANOM_DATABASE_CONNECTIONS={self.database_connections}: must be at least 5 for each of the "
+                f"{self.workers} workers, which is {5 * self.workers}"
+            )
+        return self
+
     @property
-    def database_file(self) -> Path:
-        """The SQLite file."""
-        return self.data_dir / "sarvanom.db" if self.database_url is None else Path(self.database_url[10:])
+    def connections_per_worker(self) -> int:
+        """How many connections one process may have."""
+        return self.database_connections // self.workers
+
+    @property
+    def database(self) -> str:
+        """The URL of the database."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'sarvanom.db'}"
 
 
 class GatewaySettings(ProcessSettings):
@@ -192,5 +217,7 @@ def _check_each(value: str | None, is_right: Callable[[str], object], right: str
 def _explain(found: Any) -> str:
     name = ".".join(str(part) for part in found["loc"])
     message = found["msg"].removeprefix("Value error, ")
+    if not name:
+        return str(message)
     given = re.sub(r"//[^/@]*@", "//***@", str(found["input"]))
     return f"{PREFIX}{name.upper()}={given}: {message[0].lower()}{message[1:]}"

@@ -1,29 +1,44 @@
 """Every implementation of `CRUDServiceContract`: the store in this process, and clients of real services."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from sarvanom.backends.storage.postgres.migration import migrate
+from sarvanom.backends.storage.postgres.store import PostgresStore
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
 from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.shared.clients.service_client import ServiceClientFactory
 from sarvanom.shared.contracts.service_contracts import CollectionContract, CRUDServiceContract
 from tests.contracts.samples import SAMPLES, Sample
+from tests.harness.postgres import PostgresDatabases
 from tests.harness.system import RunningProcess
 
-IMPLEMENTATIONS = ("store", "crud", "gateway")
+IMPLEMENTATIONS = ("store", "postgres", "crud", "gateway")
 
 
 def open_service(implementation: str, request: pytest.FixtureRequest, folder: Path) -> CRUDServiceContract:
     """Return one implementation, to be closed by the caller."""
     if implementation == "store":
         return StoredCRUDService(SQLiteStore(folder / "contract.db"))
+    if implementation == "postgres":
+        return StoredCRUDService(PostgresStore(migrated_database(request.getfixturevalue("postgres"))))
     system: RunningProcess = request.getfixturevalue("system")
     url = {"crud": system.crud_url, "gateway": system.gateway_url}[implementation]
     return ServiceClientFactory().crud(url)
+
+
+def migrated_database(postgres: PostgresDatabases) -> str:
+    """Return the URL of a new database with our schema; there may be a loop in this thread."""
+    url = postgres.create_database()
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(asyncio.run, migrate(url)).result()
+    return url
 
 
 @pytest_asyncio.fixture(params=IMPLEMENTATIONS, scope="session", loop_scope="session")
@@ -42,10 +57,10 @@ async def own_service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIt
         yield opened
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(params=["store", "postgres"], loop_scope="session")
 async def lone_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CRUDServiceContract]:
     """A store that nobody else writes to."""
-    async with open_service("store", request, tmp_path) as opened:
+    async with open_service(request.param, request, tmp_path) as opened:
         yield opened
 
 

@@ -42,15 +42,19 @@ def test_no_setting_is_documented_that_is_not_there() -> None:
     assert documented == {f"{PREFIX}{name.upper()}" for name in SETTINGS} | OF_CLIENTS
 
 
-@pytest.mark.parametrize("code", sorted(SarvanOMError.by_code))
+ERRORS = {code: error for code, error in SarvanOMError.by_code.items() if error.__module__.startswith("sarvanom.")}
+"""Tests have errors of their own."""
+
+
+@pytest.mark.parametrize("code", sorted(ERRORS))
 def test_an_error_is_documented_with_its_status(code: str) -> None:
     documented = {row[0]: row[1] for row in rows("errors.md")}
-    assert documented.get(code) == str(SarvanOMError.by_code[code].status)
+    assert documented.get(code) == str(ERRORS[code].status)
 
 
 def test_no_error_is_documented_that_is_not_there() -> None:
     assert [row[0] for row in rows("errors.md")] == list(dict.fromkeys(row[0] for row in rows("errors.md")))
-    assert {row[0] for row in rows("errors.md")} == set(SarvanOMError.by_code)
+    assert {row[0] for row in rows("errors.md")} == set(ERRORS)
 
 
 def test_every_class_of_error_has_a_code_of_its_own() -> None:

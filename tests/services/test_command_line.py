@@ -168,7 +168,7 @@ def test_a_setting_that_makes_no_sense_to_the_gateway_is_refused(tmp_path: Path,
 
 def test_a_bad_setting_does_not_tell_a_password(tmp_path: Path) -> None:
     """Invariant 6: a secret that stands in a URL is in no output."""
-    said = refusal(["up"], tmp_path, {"SARVANOM_DATABASE_URL": "postgresql://app:hunter2@db.example/sarvanom"})
+    said = refusal(["up"], tmp_path, {"SARVANOM_DATABASE_URL": "mysql://app:hunter2@db.example/sarvanom"})
     assert "SARVANOM_DATABASE_URL" in said
     assert "hunter2" not in said
 

@@ -12,7 +12,7 @@ import pytest
 from tests.harness.system import RunningProcess
 
 ROOT = Path(__file__).parents[2]
-TAGS = ("cache", "users", "models", "datasets", "settings", "health")
+TAGS = ("cache", "users", "models", "datasets", "settings", "changes", "archive", "health")
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 

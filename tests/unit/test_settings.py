@@ -34,7 +34,7 @@ def test_defaults_are_those_of_the_design() -> None:
     assert (loaded.gateway_host, loaded.gateway_port) == ("127.0.0.1", 8000)
     assert (loaded.crud_host, loaded.crud_port) == ("127.0.0.1", 8001)
     assert loaded.crud_urls == "http://127.0.0.1:8001"
-    assert (loaded.data_dir, loaded.database_file) == (Path("data"), Path("data/sarvanom.db"))
+    assert (loaded.data_dir, loaded.database) == (Path("data"), "sqlite:///data/sarvanom.db")
     assert (loaded.workers, loaded.log_level, loaded.log_format) == (1, "info", None)
     assert loaded.max_body_bytes == 10 * 2**20
 
@@ -50,23 +50,31 @@ def test_sources_come_in_their_order(folder: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("url", "file"),
-    [
-        ("sqlite:///here.db", "here.db"),
-        ("sqlite:////var/lib/s.db", "/var/lib/s.db"),
-        ("sqlite:///a/../b?c", "a/../b?c"),
-    ],
+    "url",
+    ["sqlite:///here.db", "sqlite:////var/lib/s.db", "sqlite:///a/../b?c", "postgresql://u:p@db/s", "postgres://db/s"],
 )
-def test_database_url_names_a_file(url: str, file: str) -> None:
-    assert CrudSettings.load(database_url=url, data_dir="elsewhere").database_file == Path(file)
+def test_database_url_goes_before_the_data_folder(url: str) -> None:
+    assert CrudSettings.load(database_url=url, data_dir="elsewhere").database == url
 
 
-@pytest.mark.parametrize(
-    "url", ["", "sqlite://", "sqlite:///", "here.db", "postgresql://u:hunter2@db/s", "SQLITE:///a"]
-)
+@pytest.mark.parametrize("url", ["", "sqlite://", "sqlite:///", "here.db", "mysql://u:hunter2@db/s", "SQLITE:///a"])
 def test_other_databases_are_refused_with_what_would_be_right(url: str) -> None:
-    with pytest.raises(BadSettings, match="must be sqlite:/// and a file; other databases are not there yet"):
+    right = "must be postgresql://USER:PASSWORD@HOST/NAME, or sqlite:/// and a file"
+    with pytest.raises(BadSettings, match=right) as e:
         CrudSettings.load(database_url=url)
+    assert "hunter2" not in str(e.value)
+
+
+@pytest.mark.parametrize(("workers", "connections", "each"), [(1, 5, 5), (2, 11, 5), (4, 64, 16)])
+def test_workers_share_the_connections(workers: int, connections: int, each: int) -> None:
+    given = {"database_url": "postgresql://db/s", "workers": workers, "database_connections": connections}
+    assert CrudSettings.load(**given).connections_per_worker == each
+    with pytest.raises(BadSettings, match=rf"at least 5 for each of the {connections} workers"):
+        CrudSettings.load(**given | {"workers": connections})
+
+
+def test_workers_on_a_file_need_no_connections() -> None:
+    assert CrudSettings.load(workers=64).workers == 64
 
 
 @pytest.mark.parametrize(

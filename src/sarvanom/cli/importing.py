@@ -1,108 +1,96 @@
-"""`sarvanom import`: one subcommand for every importer, which sends what a file holds to a gateway."""
+"""`sarvanom import`: one subcommand for every importer and every collection, and one for an export of everything."""
 
 import asyncio
-import socket
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import IO, Any, Final
 
 import click
 from pydantic import TypeAdapter, ValidationError
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from sarvanom.cli.clients import (
+    INTERRUPTED,
+    Connect,
+    connect_over_http,
+    explain,
+    gateway_options,
+    make_progress,
+    name_of,
+    one_line,
+)
 from sarvanom.cli.importers.document import ImportRefused
 from sarvanom.cli.importers.importer import Importer
 from sarvanom.cli.importers.registry import IMPORTERS
-from sarvanom.cli.importers.upload import OnConflict, Outcome, Tally, Upload
-from sarvanom.cli.options import load_settings
-from sarvanom.settings import ClientSettings
-from sarvanom.shared.contracts.service_contracts import CRUDServiceContract
-from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
+from sarvanom.cli.importers.upload import Tally, note_results
+from sarvanom.cli.restoring import make_restore_command
+from sarvanom.shared.contracts.service_contracts import CollectionContract
+from sarvanom.shared.models.bulk_models import ImportResult, OnConflict, Outcome
 from sarvanom.shared.models.crud_models import ResourceModel
 from sarvanom.shared.models.fields import Name
+from sarvanom.shared.resources import RESOURCES, Resource
 
-type Connect = Callable[[str, str | None], CRUDServiceContract]
+type _Send = Callable[[CollectionContract[Any]], AsyncGenerator[ImportResult]]
 
-INTERRUPTED: Final = 130
-"""The exit status after Ctrl-C: 128 and the number of SIGINT."""
-
+_COUNTED_BYTES: Final = 2**20
 _service_names: Final = TypeAdapter[str](Name)
-
-
-def connect_over_http(url: str, api_key: str | None) -> CRUDServiceContract:
-    """Return the client of the gateway at `url`."""
-    from sarvanom.shared.clients.service_client import ServiceClientFactory  # help and bad files need no HTTP client
-
-    return ServiceClientFactory().crud(url=url, api_key=api_key)
 
 
 def make_import_command(connect: Connect = connect_over_http) -> click.Group:
     """Return the command group; its subcommands write to what `connect(url, api_key)` returns."""
-    commands = [_make_subcommand(importer, connect) for importer in IMPORTERS]
-    help = "Fill a collection from a file that other software wrote."
+    commands = [
+        *(_make_importer_command(importer, connect) for importer in IMPORTERS),
+        *(_make_lines_command(resource, connect) for resource in RESOURCES),
+        make_restore_command(connect),
+    ]
+    help = "Fill a collection from a file, or an empty store from an export of everything."
     return click.Group("import", commands=commands, help=help)
 
 
-def _make_subcommand(importer: Importer[Any], connect: Connect) -> click.Command:
+def _make_importer_command(importer: Importer[Any], connect: Connect) -> click.Command:
+    service = click.Option(
+        ["--service"],
+        default="default",
+        show_default=True,
+        callback=_check_service,
+        help="The service that is to own the items.",
+    )
     return click.Command(
         importer.name,
-        params=[
-            click.Argument(["file"], type=click.Path(allow_dash=True)),
-            *_make_options(),
-        ],
-        callback=partial(_import_file, importer, connect),
+        params=[_file_argument(), *gateway_options(), service, _conflict_option()],
+        callback=partial(_import_document, importer, connect),
         help=f"Import {importer.reads} into /{importer.resource.collection}. FILE may be - for standard input.",
         short_help=f"Import {importer.reads}.",
     )
 
 
-def _make_options() -> list[click.Option]:
-    option = partial(click.Option, show_envvar=True)
-    return [
-        option(
-            ["--url"],
-            envvar="SARVANOM_URL",
-            default=lambda: load_settings(ClientSettings, {}).url,
-            callback=_check_url,
-            help="The gateway, http://127.0.0.1:8000 if nothing else is set.",
-        ),
-        option(
-            ["--api-key"],
-            envvar="SARVANOM_API_KEY",
-            default=lambda: load_settings(ClientSettings, {}).api_key,
-            callback=_check_api_key,
-            help="What the gateway knows you by.",
-        ),
-        option(
-            ["--service"],
-            default="default",
-            show_default=True,
-            callback=_check_service,
-            help="The service that is to own the items.",
-        ),
-        option(
-            ["--on-conflict"],
-            type=click.Choice(OnConflict, case_sensitive=False),
-            default="error",
-            show_default=True,
-            help="What to do with an item whose id is taken.",
-        ),
-        option(
-            ["--concurrency"],
-            type=click.IntRange(1, 256),
-            default=16,
-            show_default=True,
-            help="How many items to send at once.",
-        ),
-    ]
+def _make_lines_command(resource: Resource[Any], connect: Connect) -> click.Command:
+    return click.Command(
+        resource.collection,
+        params=[_file_argument(), *gateway_options(), _conflict_option()],
+        callback=partial(_import_lines, resource, connect),
+        help=f"Import a file with the JSON of a {resource.name} on each line into /{resource.collection}. "
+        "FILE may be - for standard input.",
+        short_help=f"Import lines of JSON, each a {resource.name}.",
+    )
 
 
-def _import_file(
+def _file_argument() -> click.Argument:
+    return click.Argument(["file"], type=click.Path(allow_dash=True))
+
+
+def _conflict_option() -> click.Option:
+    return click.Option(
+        ["--on-conflict"],
+        type=click.Choice(OnConflict, case_sensitive=False),
+        default="error",
+        show_default=True,
+        help="What to do with an item whose id is taken.",
+    )
+
+
+def _import_document(
     importer: Importer[Any],
     connect: Connect,
     *,
@@ -111,60 +99,100 @@ def _import_file(
     api_key: str | None,
     service: str,
     on_conflict: OnConflict,
-    concurrency: int,
 ) -> None:
-    tally, started, interrupted = Tally(), time.perf_counter(), False
+    items = _read_items(importer, file, service)
+    tally = Tally(len(items))
 
-    async def send(items: Sequence[ResourceModel], on_done: Callable[[], None]) -> None:
+    def send(collection: CollectionContract[Any]) -> AsyncGenerator[ImportResult]:
+        return collection.import_items(items, on_conflict=on_conflict)
+
+    def label_of(line: int) -> str:
+        return importer.resource.id_of(items[min(line, len(items)) - 1])
+
+    _run(importer.resource, connect, url, api_key, tally, send, label_of, len(items))
+
+
+def _import_lines(
+    resource: Resource[Any], connect: Connect, *, file: str, url: str, api_key: str | None, on_conflict: OnConflict
+) -> None:
+    tally = Tally()
+    with _opened(file) as stream:
+
+        def send(collection: CollectionContract[Any]) -> AsyncGenerator[ImportResult]:
+            return collection.import_lines(_counted(stream, tally), on_conflict=on_conflict)
+
+        _run(resource, connect, url, api_key, tally, send, "line {}".format, _count_lines(stream))
+
+
+def _run(
+    resource: Resource[Any],
+    connect: Connect,
+    url: str,
+    api_key: str | None,
+    tally: Tally,
+    send: _Send,
+    label_of: Callable[[int], str],
+    lines: int | None,
+) -> None:
+    """Send, show how far it is, and say what came of it; the exit status tells whether it was all done."""
+    started, interrupted = time.perf_counter(), False
+
+    async def run(on_done: Callable[[int], None]) -> None:
         async with connect(url, api_key) as client:
-            collection = getattr(client, importer.resource.collection)
-            await Upload(collection, tally, on_conflict, concurrency, on_done).run(items)
+            await note_results(send(getattr(client, resource.collection)), tally, label_of, on_done)
 
     try:
-        items = _read_items(importer, file, service)
-        tally.total = len(items)
-        with _progress_bar(importer.resource.collection, len(items)) as on_done:
-            asyncio.run(send(items, on_done))
+        with make_progress() as progress:
+            task = progress.add_task(resource.collection, total=lines)
+            asyncio.run(run(lambda line: progress.update(task, completed=line)))
     except KeyboardInterrupt:
         interrupted = True
     if tally.done or not tally.halted_by:
-        seconds = time.perf_counter() - started
-        click.echo(_summarize(importer.resource.collection, tally, seconds))
+        click.echo(_summarize(resource.collection, tally, time.perf_counter() - started))
     if interrupted:
         click.get_current_context().exit(INTERRUPTED)
     if tally.halted_by:
-        raise click.ClickException(_explain(url, tally.halted_at, tally.halted_by))
+        raise click.ClickException(explain(url, tally.halted_by, tally.halted_at))
     if tally.outcomes[Outcome.REFUSED]:
         click.get_current_context().exit(1)
 
 
 def _read_items[M: ResourceModel](importer: Importer[M], file: str, service: str) -> list[M]:
     """Return everything that the file holds, before anything is sent: a bad file changes nothing."""
-    name = "standard input" if file == "-" else click.format_filename(file)
+    with _opened(file) as stream:
+        text = stream.read()
     try:
-        with click.open_file(file, "rb") as stream:
-            text = stream.read()
         return [item.model_copy(update={"service": service}) for item in importer.parse(text)]
-    except OSError as error:
-        raise click.ClickException(f"{name}: {error.strerror or error}") from None
     except ImportRefused as refusal:
-        raise click.ClickException(_one_line(f"{name}: {refusal}")) from None
+        raise click.ClickException(one_line(f"{name_of(file)}: {refusal}")) from None
 
 
 @contextmanager
-def _progress_bar(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar on a terminal's standard error, and yield what advances it."""
-    progress = Progress(
-        "{task.description}",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    with progress:
-        yield partial(progress.advance, progress.add_task(title, total=total))
+def _opened(file: str) -> Iterator[IO[bytes]]:
+    """Open a file to read; what cannot be read ends the command with a line."""
+    try:
+        with click.open_file(file, "rb") as stream:
+            yield stream
+    except OSError as error:
+        raise click.ClickException(f"{name_of(file)}: {error.strerror or error}") from None
+
+
+def _count_lines(stream: IO[bytes]) -> int | None:
+    """Return how many lines there are, None for what can be read only once."""
+    if not stream.seekable():
+        return None
+    count, last = 0, b""
+    while chunk := stream.read(_COUNTED_BYTES):
+        count, last = count + chunk.count(b"\n"), chunk
+    stream.seek(0)
+    return count + (not last.endswith(b"\n") and last != b"")
+
+
+def _counted(lines: IO[bytes], tally: Tally) -> Iterator[bytes]:
+    """Yield lines, those that are not blank counted as they are taken."""
+    for line in lines:
+        tally.total += not line.isspace()
+        yield line
 
 
 def _summarize(collection: str, tally: Tally, seconds: float) -> str:
@@ -174,45 +202,11 @@ def _summarize(collection: str, tally: Tally, seconds: float) -> str:
         f"{collection}: {counts}"
         + (f", {left:,} unconfirmed" if left else "")
         + f" in {seconds:.1f} s ({tally.done / seconds:,.0f}/s)",
-        *(f"  refused {_one_line(reason)}" for reason in tally.reasons),
+        *(f"  refused {one_line(reason)}" for reason in tally.reasons),
     ]
     if unlisted := tally.outcomes[Outcome.REFUSED] - len(tally.reasons):
         lines.append(f"  and {unlisted:,} more")
     return "\n".join(lines)
-
-
-def _explain(url: str, id: str, error: SarvanOMError) -> str:
-    if isinstance(error, ServiceUnavailable) and not _accepts_connections(url):
-        return f"Nothing answers at {url}; start it with `sarvanom up`"
-    return _one_line(f"{url} gave up at {id}: {error.detail}")
-
-
-def _accepts_connections(url: str) -> bool:
-    """Tell a gateway that is not there from one that says that it is not ready."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname or "", port), timeout=2).close()
-    except OSError:
-        return False
-    return True
-
-
-def _check_url(_context: click.Context, _parameter: click.Parameter, url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise click.BadParameter("must look like http://127.0.0.1:8000")
-    return url.rstrip("/")
-
-
-def _check_api_key(_context: click.Context, _parameter: click.Parameter, api_key: str | None) -> str | None:
-    if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
-        raise click.BadParameter("must be printable ASCII, as it travels in a header")
-    return api_key
 
 
 def _check_service(_context: click.Context, _parameter: click.Parameter, service: str) -> str:
@@ -220,11 +214,6 @@ def _check_service(_context: click.Context, _parameter: click.Parameter, service
         return _service_names.validate_python(service)
     except ValidationError:
         raise click.BadParameter("must be 1 to 255 printable characters") from None
-
-
-def _one_line(text: str) -> str:
-    """Return the text without what could move a terminal's cursor."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 import_command: Final = make_import_command()

@@ -12,7 +12,10 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "up": "sarvanom.cli.up:up_command",
     "gateway": "sarvanom.cli.services:gateway_command",
     "crud": "sarvanom.cli.services:crud_command",
+    "migrate": "sarvanom.cli.migration:migrate_command",
+    "promote": "sarvanom.cli.promotion:promote_command",
     "import": "sarvanom.cli.importing:import_command",
+    "export": "sarvanom.cli.exporting:export_command",
 }
 
 

@@ -10,12 +10,13 @@ from sarvanom.settings import PREFIX, BadSettings, FileSettings, ProcessSettings
 
 
 def settings_options[F: Callable[..., Any]](
-    settings: type[ProcessSettings], *, without: Sequence[str] = ()
+    settings: type[ProcessSettings], *, without: Sequence[str] = (), only: Sequence[str] | None = None
 ) -> Callable[[F], F]:
     """Decorate a command with one flag per setting; what was not given is None and left to the other sources."""
 
     def decorate(function: F) -> F:
-        fields = {name: field for name, field in settings.model_fields.items() if name not in without}
+        chosen = settings.model_fields if only is None else only
+        fields = {name: settings.model_fields[name] for name in chosen if name not in without}
         for name, field in reversed(fields.items()):
             function = click.option(f"--{name.replace('_', '-')}", name, help=_help(name, field), type=_type(field))(
                 function

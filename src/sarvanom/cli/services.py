@@ -62,7 +62,7 @@ def _start(
     """Serve in this process, or as many processes as there are to be workers."""
     if descriptor is None and settings.workers > 1:
         sys.exit(supervise([spec], settings, announce=lambda _: None))
-    from sarvanom.backends.storage.sqlite.database import IncompatibleDatabase
+    from sarvanom.backends.storage.schema import IncompatibleDatabase
     from sarvanom.observability.logs import configure_logs
     from sarvanom.shared.errors import SarvanOMError
     from sarvanom.web.server import serve

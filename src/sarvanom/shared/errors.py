@@ -98,6 +98,31 @@ class ResourceConflict(SarvanOMError):
     status, code, title = 409, "already_exists", "Already exists"
 
 
+class RevertConflict(SarvanOMError):
+    """A later change builds on the revision that is to be undone."""
+
+    status, code, title = 409, "revert_conflict", "Later changes build on it"
+
+
+class StoreNotEmpty(SarvanOMError):
+    """A whole store can be restored only into one that was never used."""
+
+    status, code, title = 409, "store_not_empty", "Store not empty"
+
+
+class RequestInProgress(SarvanOMError):
+    """The request that this one repeats, by its idempotency key, is still being carried out."""
+
+    status, code, title = 409, "request_in_progress", "Still in progress"
+    default_headers = _TRY_AGAIN
+
+
+class RevisionCompacted(SarvanOMError):
+    """The log no longer holds the revision; `SarvanOM-Oldest-Revision` is the oldest one that it can tell of."""
+
+    status, code, title = 410, "revision_compacted", "Revision no longer held"
+
+
 class PreconditionFailed(SarvanOMError):
     """`If-Match` or `If-None-Match` does not hold for the resource as it is now."""
 
@@ -120,6 +145,12 @@ class ValidationFailed(SarvanOMError):
     """The input was understood and breaks a rule; `errors` says which fields, and how."""
 
     status, code, title = 422, "validation_failed", "Validation failed"
+
+
+class IdempotencyKeyReused(SarvanOMError):
+    """The idempotency key was used for another request."""
+
+    status, code, title = 422, "idempotency_key_reused", "Idempotency key reused"
 
 
 class UpstreamFailed(SarvanOMError):

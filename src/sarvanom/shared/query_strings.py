@@ -69,7 +69,12 @@ def _parse(resource: Resource[Any], query_string: bytes) -> ListQuery:
         fields=_parse_fields(resource, params.fields),
         include_total=params.include_total,
     )
-    return replace(query, after=_parse_cursor(params.cursor, orders)) if params.cursor is not None else query
+    return continued(query, params.cursor) if params.cursor is not None else query
+
+
+def continued(query: ListQuery, cursor: str) -> ListQuery:
+    """Return the list from a cursor on; raises `ValidationFailed` if it is none of this list's."""
+    return replace(query, after=_parse_cursor(cursor, query.orders))
 
 
 def parse_parameters[P: BaseModel](model: type[P], query_string: bytes) -> P:

@@ -65,7 +65,8 @@ class Column:
 class Resource[M: ResourceModel]:
     """The declaration of one resource; field names are checked when it is built.
 
-    `lifetime` is a hook: seconds after which an item, written now, is gone (None: never).
+    `lifetime` is a hook: seconds after which an item, written now, is gone (None: never). What is not logged has no
+    history, and revisions of a sequence of its own.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Resource[M: ResourceModel]:
     filterable: tuple[str, ...] = ()
     sortable: tuple[str, ...] = ()
     lifetime: Callable[[M], int | None] | None = None
+    is_logged: bool = True
     columns: tuple[Column, ...] = field(init=False)
     write_model: type[M] = field(init=False)
     replace_model: type[M] = field(init=False)
@@ -119,6 +121,11 @@ class Resource[M: ResourceModel]:
     def column(self, name: str) -> Column | None:
         """Return the column called `name`, if the resource has it."""
         return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def sequence(self) -> str:
+        """The name of the sequence that gives the resource's revisions."""
+        return "revision" if self.is_logged else self.collection
 
     @property
     def id_column(self) -> Column:
@@ -262,6 +269,7 @@ CACHE: Final = Resource(
     id_field="key",
     filterable=("tags",),
     lifetime=operator.attrgetter("ttl"),
+    is_logged=False,
 )
 USERS: Final = Resource(
     name="user",

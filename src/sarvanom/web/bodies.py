@@ -1,5 +1,7 @@
 """Reading a request's body."""
 
+from collections.abc import AsyncIterator
+
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
@@ -19,3 +21,19 @@ async def read_body(receive: Receive) -> bytes:
         if not message.get("more_body", False):
             return b"".join((*chunks, body)) if chunks else body
         chunks.append(body)
+
+
+async def body_chunks(receive: Receive) -> AsyncIterator[bytes]:
+    """Yield the body as it comes in, and no faster than it is asked for.
+
+    Raises:
+        ClientDisconnect: the caller went away before it had sent everything.
+    """
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        more = message.get("more_body", False)
+        if body := message.get("body", b""):
+            yield body

@@ -1,12 +1,11 @@
 """What a request asks of a collection, and the answer to it: values that both services pass on."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from starlette.types import Scope, Send
-
+from sarvanom.shared.models.bulk_models import OnConflict
 from sarvanom.shared.preconditions import NO_PRECONDITIONS, Preconditions
 from sarvanom.shared.queries import Condition, ListQuery
 from sarvanom.shared.resources import Resource
@@ -25,28 +24,43 @@ class Operation(StrEnum):
     LIST = "list"
     INVALIDATE = "invalidate"
     STATS = "stats"
+    IMPORT = "import"
+    EXPORT = "export"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Call:
-    """A request that has been validated; which fields are filled depends on its operation.
+    """A request that has been validated.
 
     `target` is the path and query under which any instance of crud serves the same call, `headers` and `body` what goes
-    with it.
+    with it; `chunks` is a body that is read as it comes in. `idempotency_key` is the caller's, if it is a write.
     """
 
-    operation: Operation
-    resource: Resource[Any]
     method: str
     target: bytes
     request_id: str
-    id: str = ""
-    preconditions: Preconditions = NO_PRECONDITIONS
     headers: Headers | None = None
     body: bytes = b""
+    chunks: AsyncIterator[bytes] | None = None
+    is_streamed: bool = False
+    is_endless: bool = False
+    idempotency_key: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class ResourceCall(Call):
+    """A call to a collection; which fields are filled depends on its operation."""
+
+    operation: Operation
+    resource: Resource[Any]
+    id: str = ""
+    preconditions: Preconditions = NO_PRECONDITIONS
     item: Any = None
     query: ListQuery | None = None
     conditions: tuple[Condition, ...] = ()
+    at_revision: int | None = None
+    on_conflict: OnConflict = OnConflict.ERROR
+    line_limit: int = 0
 
 
 class Answer(NamedTuple):
@@ -57,14 +71,28 @@ class Answer(NamedTuple):
     body: bytes = b""
 
 
-type Perform = Callable[[Call], Awaitable[Answer]]
+class Chunks(Protocol):
+    """The parts of a body that is made while it is sent."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None:
+        """Let go of what the body is made from; also if it was never begun."""
+
+
+class StreamedAnswer(NamedTuple):
+    """An answer whose body is made while it is sent; `chunks` is closed at its end, however that comes about.
+
+    One that `is_endless` is ended when the service stops; any other has until then to come to its own end.
+    """
+
+    status: int
+    headers: Headers
+    chunks: Chunks
+    is_endless: bool = False
+
+
+type AnyAnswer = Answer | StreamedAnswer
+
+type Perform[C: Call] = Callable[[C], Awaitable[AnyAnswer]]
 """Carries out a call: over a store in crud, over the hop in the gateway."""
-
-
-async def send_answer(scope: Scope, send: Send, answer: Answer) -> None:
-    """Send an answer; to HEAD without its body."""
-    status, headers, body = answer
-    if status not in (204, 304):
-        headers = [*headers, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

@@ -3,14 +3,17 @@
 from typing import Any, Final
 
 from sarvanom.shared.errors import (
+    IdempotencyKeyReused,
     InternalError,
     InvalidHeader,
     MalformedJSON,
     MalformedRequest,
     PayloadTooLarge,
     PreconditionFailed,
+    RequestInProgress,
     ResourceConflict,
     ResourceNotFound,
+    RevisionCompacted,
     SarvanOMError,
     ServiceUnavailable,
     UnsupportedMediaType,
@@ -20,26 +23,41 @@ from sarvanom.shared.errors import (
 )
 from sarvanom.shared.models.fields import MAX_INTEGER
 from sarvanom.web.calls import Operation
+from sarvanom.web.request_headers import NDJSON
 
 PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
 
 _ANY: Final = (MalformedRequest, InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
 _ITEM: Final = (InvalidHeader, ResourceNotFound, ValidationFailed)
 _BODY: Final = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
+_KEYED: Final = (InvalidHeader, RequestInProgress, IdempotencyKeyReused)
 _ERRORS: Final[dict[Operation, tuple[type[SarvanOMError], ...]]] = {
-    Operation.CREATE: (*_BODY, ResourceConflict, *_ANY),
-    Operation.READ: (*_ITEM, PreconditionFailed, *_ANY),
-    Operation.REPLACE: (*_ITEM, *_BODY, ResourceConflict, PreconditionFailed, *_ANY),
-    Operation.PATCH: (*_ITEM, *_BODY, ResourceConflict, PreconditionFailed, *_ANY),
-    Operation.DELETE: (*_ITEM, PreconditionFailed, *_ANY),
+    Operation.CREATE: (*_BODY, ResourceConflict, *_KEYED, *_ANY),
+    Operation.READ: (*_ITEM, PreconditionFailed, RevisionCompacted, *_ANY),
+    Operation.REPLACE: (*_ITEM, *_BODY, ResourceConflict, PreconditionFailed, *_KEYED, *_ANY),
+    Operation.PATCH: (*_ITEM, *_BODY, ResourceConflict, PreconditionFailed, *_KEYED, *_ANY),
+    Operation.DELETE: (*_ITEM, PreconditionFailed, *_KEYED, *_ANY),
     Operation.LIST: (ValidationFailed, *_ANY),
-    Operation.INVALIDATE: (ValidationFailed, *_ANY),
+    Operation.INVALIDATE: (ValidationFailed, *_KEYED, *_ANY),
     Operation.STATS: (ValidationFailed, *_ANY),
 }
 _TEXT: Final = {"type": "string", "maxLength": 4096}
 _COUNT: Final = {"type": "integer", "format": "int64", "minimum": 0, "maximum": MAX_INTEGER}
 _ETAG: Final = {"ETag": {"description": "The revision in quotes.", "schema": _TEXT}}
 _REVISION: Final = {"SarvanOM-Revision": {"description": "The revision of this write.", "schema": _COUNT}}
+_REPLAYED: Final = {
+    "Idempotency-Replayed": {
+        "description": "`true` if this is the answer to an earlier request with the same key, given again.",
+        "schema": {"type": "string", "const": "true", "maxLength": 4},
+    }
+}
+LINES: Final = {"schema": {"type": "string", "maxLength": 2**31 - 1}}
+"""A body of JSON objects, one a line, which OpenAPI has no schema for."""
+REVISION_HEADERS: Final = _REVISION | _REPLAYED
+_RESULTS: Final = {
+    **LINES,
+    "example": '{"line":1,"status":201,"outcome":"created","id":"ada","revision":17}\n',
+}
 _LOCATION: Final = {"Location": {"description": "The path of the new resource.", "schema": _TEXT}}
 
 
@@ -48,19 +66,22 @@ def declared_answers(operation: Operation, success: Any) -> dict[int | str, dict
     answers: dict[int | str, dict[str, Any]] = {}
     match operation:
         case Operation.CREATE:
-            answers[201] = {"description": "Created", "headers": _ETAG | _REVISION | _LOCATION}
+            answers[201] = {"description": "Created", "headers": _ETAG | REVISION_HEADERS | _LOCATION}
+            answers[200] = {"description": "A result for each line, in their order", "content": {NDJSON: _RESULTS}}
+        case Operation.LIST:
+            answers[200] = {"description": "A page, or everything a line each", "content": {NDJSON: LINES}}
         case Operation.READ:
             answers[200] = {"description": "Found", "headers": _ETAG}
             answers[304] = {"description": "Not modified: the caller has this revision", "headers": _ETAG}
         case Operation.REPLACE:
-            answers[200] = {"description": "Replaced", "headers": _ETAG | _REVISION}
-            answers[201] = {"model": success, "description": "Created", "headers": _ETAG | _REVISION | _LOCATION}
+            answers[200] = {"description": "Replaced", "headers": _ETAG | REVISION_HEADERS}
+            answers[201] = {"model": success, "description": "Created", "headers": _ETAG | REVISION_HEADERS | _LOCATION}
         case Operation.PATCH:
-            answers[200] = {"description": "Changed", "headers": _ETAG | _REVISION}
+            answers[200] = {"description": "Changed", "headers": _ETAG | REVISION_HEADERS}
         case Operation.INVALIDATE:
-            answers[200] = {"description": "Deleted", "headers": _REVISION}
+            answers[200] = {"description": "Deleted", "headers": REVISION_HEADERS}
         case Operation.DELETE:
-            answers[204] = {"description": "Deleted", "headers": _REVISION}
+            answers[204] = {"description": "Deleted", "headers": REVISION_HEADERS}
         case _:
             answers[200] = {"description": "Success"}
     for error in sorted(_ERRORS[operation], key=lambda error: error.status):

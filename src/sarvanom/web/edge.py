@@ -15,7 +15,15 @@ from sarvanom.web.middleware.security_headers import SecurityHeadersMiddleware
 from sarvanom.web.middleware.trusted_hosts import TrustedHostMiddleware
 from sarvanom.web.service import Middleware
 
-_EXPOSED = ("ETag", "Location", "SarvanOM-Revision", "X-Request-ID", "Retry-After")
+_EXPOSED = (
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "Retry-After",
+    "SarvanOM-Oldest-Revision",
+    "SarvanOM-Revision",
+    "X-Request-ID",
+)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 

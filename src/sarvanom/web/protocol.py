@@ -8,6 +8,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sarvanom.shared.errors import MalformedRequest
 from sarvanom.web.problems import PROBLEM_JSON, problem_body
+from sarvanom.web.sending import CONNECTION
 
 _log = structlog.get_logger()
 MAX_HEAD_BYTES: Final = 128 * 1024
@@ -37,6 +38,7 @@ class ProblemProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Open the head."""
         super().on_message_begin()
+        self.scope[CONNECTION] = self.transport  # type: ignore[typeddict-unknown-key]
         self._head_is_open = True
 
     def on_header(self, name: bytes, value: bytes) -> None:

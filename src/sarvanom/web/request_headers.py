@@ -12,15 +12,21 @@ from sarvanom.web.calls import Headers
 
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
+EVENT_STREAM: Final = "text/event-stream"
+NDJSON: Final = "application/x-ndjson"
+
+CONDITIONS: Final = (b"if-match", b"if-none-match")
+IDEMPOTENCY_KEY: Final = b"idempotency-key"
 
 _TAG: Final = b"\0"
 """Stands for a tag in a list of tags; no header holds it."""
+_idempotency_key: Final = re.compile(rb'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-\x7e]{1,255})')
 _entity_tag: Final = re.compile(rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
 def conditional_headers(scope: Scope) -> Headers:
     """Return `If-Match` and `If-None-Match` as they came."""
-    return [header for header in scope["headers"] if header[0] in (b"if-match", b"if-none-match")]
+    return [header for header in scope["headers"] if header[0] in CONDITIONS]
 
 
 def parse_preconditions(headers: Headers) -> Preconditions:
@@ -46,6 +52,45 @@ def _parse_tags(name: bytes, value: bytes, *, weak: bool) -> frozenset[str]:
     if not tags or any(part.strip(b" \t") not in (b"", _TAG) for part in between):
         raise InvalidHeader(f'{name.decode().title()} must be * or quoted entity tags, such as "17"')
     return frozenset(tag[2].decode("latin-1") for tag in tags if weak or tag[1] is None)
+
+
+def idempotency_key(scope: Scope) -> str | None:
+    """Return the `Idempotency-Key`, which may stand in quotes (draft-ietf-httpapi-idempotency-key-header).
+
+    Raises:
+        InvalidHeader: it is given twice, or is not 1 to 255 printable ASCII characters.
+    """
+    found = [value for name, value in scope["headers"] if name == IDEMPOTENCY_KEY]
+    if not found:
+        return None
+    match = _idempotency_key.fullmatch(found[0].strip(b" \t"))
+    if match is None or len(found) > 1:
+        raise InvalidHeader("Idempotency-Key must be given once, as 1 to 255 printable ASCII characters")
+    return (match[1] or match[2]).decode()
+
+
+def prefers(scope: Scope, media_type: str) -> bool:
+    """Tell whether the caller names a media type in `Accept`; other ranges, such as */*, mean JSON."""
+    given = [value for name, value in scope["headers"] if name == b"accept"]
+    return bool(given) and any(_names(value, media_type) for value in given)
+
+
+@lru_cache(maxsize=64)
+def _names(accept: bytes, media_type: str) -> bool:
+    for item in accept.decode("latin-1").lower().split(","):
+        media_range, *parameters = (part.strip() for part in item.split(";"))
+        if media_range == media_type:
+            return not any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
+    return False
+
+
+def declares(scope: Scope, media_type: str) -> bool:
+    """Tell whether the body is declared as of a media type, whatever its parameters."""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            given: bytes = value
+            return given.partition(b";")[0].strip().lower() == media_type.encode()
+    return False
 
 
 def check_media_type(scope: Scope, accepted: tuple[str, ...]) -> None:

@@ -5,97 +5,152 @@ from typing import Any, Final
 
 from starlette.types import Receive, Scope
 
+from sarvanom.shared.change_queries import parse_read
 from sarvanom.shared.errors import FieldError, ValidationFailed
 from sarvanom.shared.invalidation import parse_invalidation
 from sarvanom.shared.query_strings import parse_query
 from sarvanom.shared.resources import Resource, check_id
 from sarvanom.shared.validation import parse_model, parse_patch, parse_replacement
 from sarvanom.web.bodies import read_body
-from sarvanom.web.calls import Call, Operation
+from sarvanom.web.bulk_calls import parse_export, parse_import
+from sarvanom.web.calls import Operation, ResourceCall
 from sarvanom.web.middleware.request_id import request_id
-from sarvanom.web.request_headers import JSON, MERGE_PATCH, check_media_type, conditional_headers, parse_preconditions
+from sarvanom.web.request_headers import (
+    JSON,
+    MERGE_PATCH,
+    NDJSON,
+    check_media_type,
+    conditional_headers,
+    declares,
+    idempotency_key,
+    parse_preconditions,
+    prefers,
+)
 
-type ParseCall = Callable[[Resource[Any], Scope, Receive], Awaitable[Call]]
+type ParseCall = Callable[[Resource[Any], Scope, Receive], Awaitable[ResourceCall]]
 
 _JSON_HEADER: Final = (b"content-type", JSON.encode())
 _MERGE_PATCH_HEADER: Final = (b"content-type", MERGE_PATCH.encode())
 
 
-async def _parse_create(resource: Resource[Any], scope: Scope, receive: Receive) -> Call:
-    _refuse_parameters(scope)
-    check_media_type(scope, (JSON,))
+async def _parse_create(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
+    if declares(scope, NDJSON):
+        return parse_import(resource, scope, receive)
+    refuse_parameters(scope)
+    check_media_type(scope, (JSON, NDJSON))
     body = await read_body(receive)
     item = parse_model(resource.write_model, body)
     target = f"/{resource.collection}".encode()
     id = resource.id_of(item)
-    return Call(
-        Operation.CREATE,
-        resource,
-        "POST",
-        target,
-        request_id(scope),
-        id=id,
-        headers=[_JSON_HEADER],
-        body=body,
-        item=item,
+    return _write_call(
+        Operation.CREATE, "POST", resource, scope, id=id, target=target, headers=[_JSON_HEADER], body=body, item=item
     )
 
 
-async def _parse_read(resource: Resource[Any], scope: Scope, receive: Receive) -> Call:
-    return _parse_item_call(Operation.READ, "GET", resource, scope)
+async def _parse_read(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
+    query_string: bytes = scope["query_string"]
+    at_revision = parse_read(query_string)
+    id = check_id(resource, scope["path_params"][resource.id_field])
+    headers = conditional_headers(scope)
+    return ResourceCall(
+        operation=Operation.READ,
+        method="GET",
+        resource=resource,
+        request_id=request_id(scope),
+        id=id,
+        target=_with_query(resource.path(id), query_string),
+        headers=headers,
+        preconditions=parse_preconditions(headers),
+        at_revision=at_revision,
+    )
 
 
-async def _parse_replace(resource: Resource[Any], scope: Scope, receive: Receive) -> Call:
+async def _parse_replace(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
     check_media_type(scope, (JSON,))
-    call = _parse_item_call(Operation.REPLACE, "PUT", resource, scope)
+    call = _parse_item_write(Operation.REPLACE, "PUT", resource, scope)
     call.body = await read_body(receive)
     call.item = parse_replacement(resource, call.id, call.body)
     call.headers = [_JSON_HEADER, *(call.headers or ())]
     return call
 
 
-async def _parse_patch(resource: Resource[Any], scope: Scope, receive: Receive) -> Call:
+async def _parse_patch(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
     check_media_type(scope, (MERGE_PATCH, JSON))
-    call = _parse_item_call(Operation.PATCH, "PATCH", resource, scope)
+    call = _parse_item_write(Operation.PATCH, "PATCH", resource, scope)
     call.body = await read_body(receive)
     call.item = parse_patch(resource, call.body)
     call.headers = [_MERGE_PATCH_HEADER, *(call.headers or ())]
     return call
 
 
-async def _parse_delete(resource: Resource[Any], scope: Scope, receive: Receive) -> Call:
-    return _parse_item_call(Operation.DELETE, "DELETE", resource, scope)
+async def _parse_delete(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
+    return _parse_item_write(Operation.DELETE, "DELETE", resource, scope)
 
 
-async def _parse_list(resource: Resource[Any], scope: Scope, receive: Receive) -> Call:
+async def _parse_list(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
+    if prefers(scope, NDJSON):
+        return parse_export(resource, scope)
     query_string: bytes = scope["query_string"]
     query = parse_query(resource, query_string)
     target = _with_query(f"/{resource.collection}", query_string)
-    return Call(Operation.LIST, resource, "GET", target, request_id(scope), query=query)
+    return ResourceCall(
+        operation=Operation.LIST,
+        resource=resource,
+        method="GET",
+        target=target,
+        request_id=request_id(scope),
+        query=query,
+    )
 
 
-async def _parse_invalidate(resource: Resource[Any], scope: Scope, receive: Receive) -> Call:
+async def _parse_invalidate(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
     query_string: bytes = scope["query_string"]
     conditions = parse_invalidation(query_string)
     target = _with_query(f"/{resource.collection}", query_string)
-    return Call(Operation.INVALIDATE, resource, "DELETE", target, request_id(scope), conditions=conditions)
+    return _write_call(Operation.INVALIDATE, "DELETE", resource, scope, target=target, conditions=conditions)
 
 
-async def _parse_stats(resource: Resource[Any], scope: Scope, receive: Receive) -> Call:
-    _refuse_parameters(scope)
-    return Call(Operation.STATS, resource, "GET", f"/{resource.collection}-stats".encode(), request_id(scope))
+async def _parse_stats(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
+    refuse_parameters(scope)
+    return ResourceCall(
+        operation=Operation.STATS,
+        resource=resource,
+        method="GET",
+        target=f"/{resource.collection}-stats".encode(),
+        request_id=request_id(scope),
+    )
 
 
-def _parse_item_call(operation: Operation, method: str, resource: Resource[Any], scope: Scope) -> Call:
-    _refuse_parameters(scope)
+def _parse_item_write(operation: Operation, method: str, resource: Resource[Any], scope: Scope) -> ResourceCall:
+    refuse_parameters(scope)
     id = check_id(resource, scope["path_params"][resource.id_field])
     headers = conditional_headers(scope)
-    preconditions = parse_preconditions(headers)
-    target = resource.path(id).encode()
-    return Call(operation, resource, method, target, request_id(scope), id, preconditions, headers)
+    return _write_call(
+        operation,
+        method,
+        resource,
+        scope,
+        id=id,
+        target=resource.path(id).encode(),
+        headers=headers,
+        preconditions=parse_preconditions(headers),
+    )
 
 
-def _refuse_parameters(scope: Scope) -> None:
+def _write_call(
+    operation: Operation, method: str, resource: Resource[Any], scope: Scope, **fields: Any
+) -> ResourceCall:
+    return ResourceCall(
+        operation=operation,
+        method=method,
+        resource=resource,
+        request_id=request_id(scope),
+        idempotency_key=idempotency_key(scope),
+        **fields,
+    )
+
+
+def refuse_parameters(scope: Scope) -> None:
     """Refuse query parameters where there are none: a mistyped one must not be passed over in silence."""
     if scope["query_string"]:
         raise ValidationFailed(

@@ -8,15 +8,17 @@ from fastapi import Body, FastAPI, Header, Path, Query
 from starlette.types import Receive, Scope, Send
 
 from sarvanom.shared.invalidation import InvalidationParams
-from sarvanom.shared.models.fields import ResourceId
+from sarvanom.shared.models.bulk_models import ImportParams
+from sarvanom.shared.models.fields import Count, ResourceId
 from sarvanom.shared.queries import list_params
 from sarvanom.shared.resources import CACHE, RESOURCES, Resource
-from sarvanom.web.calls import Operation, Perform, send_answer
-from sarvanom.web.declared_answers import declared_answers
+from sarvanom.web.calls import Operation, Perform, ResourceCall
+from sarvanom.web.declared_answers import LINES, declared_answers
 from sarvanom.web.envelopes import success_model
-from sarvanom.web.request_headers import JSON, MERGE_PATCH
+from sarvanom.web.request_headers import JSON, MERGE_PATCH, NDJSON
 from sarvanom.web.resource_calls import PARSERS
 from sarvanom.web.routing import DirectEndpoint, DirectRoute
+from sarvanom.web.sending import send_answer
 
 _METHODS: Final = {
     Operation.CREATE: "POST",
@@ -39,20 +41,29 @@ _SUMMARIES: Final = {
     Operation.STATS: "Count entries, bytes, hits, misses and expirations",
 }
 _DESCRIPTIONS: Final = {
-    Operation.CREATE: "The id and unique fields must be free; 409 names the one that is not.",
+    Operation.CREATE: "The id and unique fields must be free; 409 names the one that is not. Or many at once, a JSON "
+    "object a line: each line has a result of its own, and `on_conflict` says what to do if its id is taken.",
     Operation.READ: "The entity tag is the revision in quotes.",
     Operation.REPLACE: "All fields that are left out get their defaults. The id may be left out: the path names it.",
     Operation.PATCH: "RFC 7396: null removes, and so restores a default; what is absent stays as it is.",
     Operation.DELETE: "What was deleted is gone at once, for lists too.",
-    Operation.LIST: "All filters must hold. Walk on with `next_cursor`: what stays is seen exactly once.",
+    Operation.LIST: "All filters must hold. Walk on with `next_cursor`: what stays is seen exactly once. With `Accept: "
+    "application/x-ndjson` everything that matches comes as lines; then there are no pages.",
     Operation.INVALIDATE: "At least one of tag and service must be given; if both are, both must hold.",
     Operation.STATS: "The counters are the store's: all processes count into them, with a delay of about a second.",
 }
 _ON_COLLECTION: Final = (Operation.CREATE, Operation.LIST)
+_WRITES: Final = (
+    Operation.CREATE,
+    Operation.REPLACE,
+    Operation.PATCH,
+    Operation.DELETE,
+    Operation.INVALIDATE,
+)
 _ON_ITEM: Final = (Operation.READ, Operation.REPLACE, Operation.PATCH, Operation.DELETE)
 
 
-def add_resource_routes(app: FastAPI, perform: Perform) -> None:
+def add_resource_routes(app: FastAPI, perform: Perform[ResourceCall]) -> None:
     """Add the routes of all resources to the app; `perform` carries out their calls."""
     for resource in RESOURCES:
         for operation in _ON_COLLECTION:
@@ -63,7 +74,9 @@ def add_resource_routes(app: FastAPI, perform: Perform) -> None:
     _add_route(app, "/cache-stats", Operation.STATS, CACHE, perform)
 
 
-def _add_route(app: FastAPI, path: str, operation: Operation, resource: Resource[Any], perform: Perform) -> None:
+def _add_route(
+    app: FastAPI, path: str, operation: Operation, resource: Resource[Any], perform: Perform[ResourceCall]
+) -> None:
     success = success_model(operation, resource)
     route = DirectRoute(
         path,
@@ -83,7 +96,7 @@ def _add_route(app: FastAPI, path: str, operation: Operation, resource: Resource
     app.router.routes.append(route)
 
 
-def _endpoint(operation: Operation, resource: Resource[Any], perform: Perform) -> DirectEndpoint:
+def _endpoint(operation: Operation, resource: Resource[Any], perform: Perform[ResourceCall]) -> DirectEndpoint:
     parse = PARSERS[operation]
 
     async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,8 +122,14 @@ def _parameters(operation: Operation, resource: Resource[Any]) -> list[Parameter
         parameters.append(_parameter("if_match", _entity_tags(_IF_MATCH), None))
     if operation is Operation.LIST:
         parameters.append(_parameter("query", Annotated[list_params(resource), Query()]))
+    if operation is Operation.CREATE:
+        parameters.append(_parameter("query", Annotated[ImportParams, Query()]))
     if operation is Operation.INVALIDATE:
         parameters.append(_parameter("query", Annotated[InvalidationParams, Query()]))
+    if operation is Operation.READ and resource.is_logged:
+        parameters.append(_parameter("at_revision", Annotated[Count, Query(description=_AT_REVISION)], None))
+    if operation in _WRITES:
+        parameters.append(IDEMPOTENCY_KEY_PARAMETER)
     body = {
         Operation.CREATE: Annotated[resource.write_model, Body()],
         Operation.REPLACE: Annotated[resource.replace_model, Body()],
@@ -127,14 +146,35 @@ def _entity_tags(description: str) -> Any:
     return Annotated[str, Header(description=description, json_schema_extra={"pattern": _ENTITY_TAGS})]
 
 
+IDEMPOTENCY_KEY_PARAMETER: Final = Parameter(
+    "idempotency_key",
+    Parameter.KEYWORD_ONLY,
+    annotation=Annotated[
+        str,
+        Header(
+            description="What is done under a key is done once: a repeated request gets the first answer again.",
+            json_schema_extra={"pattern": "^[!#-\\[\\]-~]+$"},
+            min_length=1,
+            max_length=255,
+        ),
+    ],
+    default=None,
+)
+
+
 def _request_body(operation: Operation, resource: Resource[Any]) -> dict[str, Any] | None:
-    """A patch is read as plain JSON too; FastAPI declares one media type."""
-    if operation is not Operation.PATCH:
-        return None
-    schema = {"$ref": f"#/components/schemas/{resource.patch_model.__name__}"}
-    return {"requestBody": {"content": {JSON: {"schema": schema}}}}
+    """A patch is read as plain JSON too, and many creations as lines; FastAPI declares one media type."""
+    match operation:
+        case Operation.PATCH:
+            schema = {"$ref": f"#/components/schemas/{resource.patch_model.__name__}"}
+            return {"requestBody": {"content": {JSON: {"schema": schema}}}}
+        case Operation.CREATE:
+            return {"requestBody": {"content": {NDJSON: LINES}}}
+        case _:
+            return None
 
 
 _IF_MATCH = "Carry out only if the resource has one of these entity tags (its revision in quotes), or `*`."
 _IF_NONE_MATCH = "Carry out only if the resource has none of these entity tags; `*`: only if it does not exist."
+_AT_REVISION: Final = "Read the resource as it was when the store was at this revision."
 _ENTITY_TAGS: Final = r'^(\*|(W/)?"[0-9]+"(, (W/)?"[0-9]+")*)$'

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from sarvanom.web.protocol import ProblemProtocol
+from sarvanom.web.service import Service
 
 _COLLECT_AFTER: Final = 20_000
 
@@ -30,6 +32,12 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams that would go on for ever, then wait for the requests under way."""
+        if isinstance(self.config.app, Service):
+            self.config.app.streams.stop()
+        await super().shutdown(sockets)
 
 
 def serve(
@@ -62,11 +70,18 @@ def serve(
             _stop_at_end_of_stdin(server)
         await server.serve(sockets=[listener])
 
+    _allow_many_connections()
     _settle_garbage()
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(run())
     if not server.started:
         sys.exit(1)
+
+
+def _allow_many_connections() -> None:
+    """Take as many file descriptors as the system allows; by default it hands out few, for programs that use select."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _settle_garbage() -> None:

@@ -11,6 +11,7 @@ from sarvanom.shared.models.crud_models import Problem
 from sarvanom.shared.resources import RESOURCES
 from sarvanom.web.problems import register_problem_handlers
 from sarvanom.web.routing import DirectDispatch, direct_routes
+from sarvanom.web.sending import STREAMS, EndlessStreams
 
 type Middleware = Callable[[ASGIApp], ASGIApp]
 
@@ -30,11 +31,14 @@ class Service(FastAPI):
             servers=[{"url": "/"}],
             openapi_tags=[
                 *_TAGS,
+                {"name": "changes", "description": "What happened, in order; how to follow it, and to undo it."},
+                {"name": "archive", "description": "Everything at once: how it is exported, and restored."},
                 {"name": "health", "description": "Whether the service is alive, ready and which it is."},
             ],
             **declared,
         )
         self._edge = tuple(edge)
+        self.streams = EndlessStreams()
         register_problem_handlers(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,6 +51,7 @@ class Service(FastAPI):
             await super().__call__(scope, receive, send)
             return
         scope["app"] = self
+        scope[STREAMS] = self.streams
         await stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:

@@ -1,10 +1,12 @@
 """A store in memory that keeps the contract of the collections which importers fill."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any
 
 import pytest
 from pydantic import JsonValue
 
+from sarvanom.shared.contracts.archive_contract import ArchiveContract
 from sarvanom.shared.contracts.service_contracts import (
     CollectionContract,
     CRUDServiceContract,
@@ -17,14 +19,17 @@ from sarvanom.shared.errors import (
     PreconditionFailed,
     ResourceConflict,
     ResourceNotFound,
+    SarvanOMError,
     ValidationFailed,
 )
+from sarvanom.shared.models.bulk_models import ImportResult, OnConflict, Outcome, RestoreSummary
 from sarvanom.shared.models.crud_models import (
     Dataset,
     FilterParams,
     ModelConfiguration,
     Page,
     PaginationParams,
+    ProblemField,
     ResourceModel,
     SystemSetting,
 )
@@ -47,7 +52,7 @@ class MemoryCollection[M: ResourceModel](CollectionContract[M]):
             raise ResourceConflict(f"There is already a {self.resource.name} with this id", errors=[taken])
         return self._store(item)
 
-    async def get(self, id: str) -> M:
+    async def get(self, id: str, *, at_revision: int | None = None) -> M:
         revision, text = self._find(id)
         return parse_model(self.resource.model, text).model_copy(update={"revision": revision})
 
@@ -84,6 +89,36 @@ class MemoryCollection[M: ResourceModel](CollectionContract[M]):
             next_cursor=str(end) if end < len(self._stored) else None,
         )
 
+    async def import_lines(
+        self, lines: Iterable[bytes], *, on_conflict: OnConflict = OnConflict.ERROR
+    ) -> AsyncGenerator[ImportResult]:
+        for number, line in enumerate(lines, 1):
+            if line.isspace():
+                continue
+            try:
+                outcome = await self._import(parse_model(self.resource.model, line), on_conflict)
+            except SarvanOMError as error:
+                errors = [ProblemField(field=field, message=message) for field, message in error.errors]
+                yield ImportResult(
+                    line=number,
+                    status=error.status,
+                    outcome=Outcome.REFUSED,
+                    code=error.code,
+                    detail=error.detail,
+                    errors=errors,
+                )
+            else:
+                yield ImportResult(line=number, status=200, outcome=outcome)
+
+    async def _import(self, item: M, on_conflict: OnConflict) -> Outcome:
+        if self.resource.id_of(item) not in self._stored or on_conflict is OnConflict.ERROR:
+            await self.create(item)
+            return Outcome.CREATED
+        if on_conflict is OnConflict.SKIP:
+            return Outcome.SKIPPED
+        await self.replace(item)
+        return Outcome.REPLACED
+
     def _store(self, item: M) -> M:
         self._revision += 1
         self._stored[self.resource.id_of(item)] = self._revision, item.to_json()
@@ -111,18 +146,45 @@ class MemorySettings(MemoryCollection[SystemSetting], SettingsServiceContract):
     """Settings in memory."""
 
 
+class MemoryArchive(ArchiveContract):
+    """Text that is handed out, and kept when it is handed in."""
+
+    def __init__(self) -> None:
+        self.text = [b'{"format":"sarvanom-export","version":1,"revision":3,', b'...}\n{"end":true,"items":0}\n']
+        self.collection: str | None = None
+        self.restored = b""
+
+    async def export(self) -> AsyncIterator[bytes]:
+        for chunk in self.text:
+            yield chunk
+
+    def export_collection(
+        self, resource: Resource[Any], filters: FilterParams | None = None, *, sort: str | None = None
+    ) -> AsyncIterator[bytes]:
+        self.collection = resource.collection
+        return self.export()
+
+    async def restore(self, chunks: AsyncIterable[bytes]) -> RestoreSummary:
+        async for chunk in chunks:
+            self.restored += chunk
+        return RestoreSummary(revision=1234, items={"users": 1, "models": 2345})
+
+
 class MemoryStore(CRUDServiceContract):
     """The three collections that importers fill."""
+
+    archive: MemoryArchive
 
     def __init__(self) -> None:
         self.models = MemoryModels(MODELS)
         self.datasets = MemoryDatasets(DATASETS)
         self.settings = MemorySettings(SETTINGS)
+        self.archive = MemoryArchive()
 
     async def aclose(self) -> None:
         """Nothing is held."""
 
 
 @pytest.fixture
-def store() -> CRUDServiceContract:
+def store() -> MemoryStore:
     return MemoryStore()

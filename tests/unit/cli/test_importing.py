@@ -18,6 +18,7 @@ from sarvanom.cli.importing import import_command, make_import_command
 from sarvanom.shared.contracts.service_contracts import CRUDServiceContract
 from sarvanom.shared.errors import ServiceUnavailable
 from sarvanom.shared.models.crud_models import SystemSetting
+from sarvanom.shared.resources import RESOURCES
 
 type Run = Callable[..., Result]
 
@@ -64,7 +65,8 @@ def outcome(result: Result) -> tuple[int, str, str]:
 
 def test_every_importer_has_a_subcommand_with_help() -> None:
     assert import_command.name == "import"
-    assert [*import_command.commands] == [importer.name for importer in IMPORTERS]
+    collections = [resource.collection for resource in RESOURCES]
+    assert [*import_command.commands] == [*(importer.name for importer in IMPORTERS), *collections, "all"]
     for importer in IMPORTERS:
         result = CliRunner().invoke(import_command, [importer.name, "--help"])
         assert result.exit_code == 0
@@ -74,7 +76,6 @@ def test_every_importer_has_a_subcommand_with_help() -> None:
             "[error|skip|replace]",
             "http://127.0.0.1:8000",
             "default: error",
-            "default: 16",
         ):
             assert words in " ".join(result.stdout.split())
 
@@ -159,6 +160,40 @@ def test_a_bad_file_is_one_line_and_sends_nothing(
     assert stderr.strip().isprintable()
 
 
+LINES = b'{"setting_key":"a","setting_value":1}\n\n{bad\n{"setting_key":"b","setting_value":[2]}'
+
+
+@pytest.mark.parametrize("from_file", [True, False])
+def test_lines_of_json_are_imported_each_for_itself(
+    run: Run, store: CRUDServiceContract, tmp_path: Path, from_file: bool
+) -> None:
+    (tmp_path / "lines.ndjson").write_bytes(LINES)
+    result = run("settings", str(tmp_path / "lines.ndjson")) if from_file else run("settings", "-", input=LINES)
+    status, stdout, stderr = outcome(result)
+    assert (status, stderr) == (1, "")
+    summary, refusal = stdout.splitlines()
+    assert summary == "settings: 2 created, 0 replaced, 0 skipped, 1 refused"
+    assert refusal.startswith("  refused line 3: The body is not valid JSON")
+    assert {item.setting_key: item.setting_value for item in stored(store)} == {"a": 1, "b": [2]}
+
+
+def test_lines_again_are_skipped_as_they_are_told(run: Run) -> None:
+    run("settings", "-", input=LINES.replace(b"{bad", b""))
+    result = run("settings", "-", "--on-conflict", "skip", input=LINES.replace(b"{bad", b""))
+    assert outcome(result) == (0, "settings: 0 created, 0 replaced, 2 skipped, 0 refused\n", "")
+
+
+@pytest.mark.usefixtures("away")
+def test_lines_tell_where_the_gateway_gave_up(run: Run) -> None:
+    lines = b"\n".join(b'{"setting_key":"k%d","setting_value":0}' % number for number in range(5))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        result = run("settings", "-", "--url", url, input=lines)
+    status, stdout, stderr = outcome(result)
+    assert (status, stderr) == (1, f"Error: {url} gave up at line 3: No crud service is ready\n")
+    assert stdout.startswith("settings: 2 created, 0 replaced, 0 skipped, 0 refused, ")
+
+
 def test_a_file_that_cannot_be_read_is_one_line(run: Run, tmp_path: Path) -> None:
     missing = tmp_path / "none.json"
     assert outcome(run("litellm", str(missing))) == (
@@ -186,7 +221,6 @@ def test_a_file_that_cannot_be_read_is_one_line(run: Run, tmp_path: Path) -> Non
         ("--service", ""),
         ("--service", "a\nb"),
         ("--on-conflict", "merge"),
-        ("--concurrency", "0"),
     ],
 )
 def test_a_bad_option_is_refused_before_anything_is_sent(
@@ -247,7 +281,7 @@ def test_interrupting_tells_what_was_done(
         return await create(item)
 
     monkeypatch.setattr(store.settings, "create", create_some)
-    result = run("postgres-settings", "-", "--concurrency", "1", input=rows(100))
+    result = run("postgres-settings", "-", input=rows(100))
     status, stdout, stderr = outcome(result)
     assert (status, stderr) == (130, "")
     done = len(stored(store))

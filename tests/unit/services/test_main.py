@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from sarvanom.backends.storage.sqlite.database import IncompatibleDatabase
+from sarvanom.backends.storage.schema import IncompatibleDatabase
+from sarvanom.backends.storage.sqlite.log import SQLiteLog
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
 from sarvanom.services.crud import main as crud
 from sarvanom.services.gateway import main as gateway
 from sarvanom.settings import CrudSettings, GatewaySettings
+from sarvanom.shared.changes import LogBounds
 from sarvanom.shared.clients.retries import RetryingTransport
 from sarvanom.shared.clients.transport import Request, Response
 from tests.unit.web.asgi import Answer, ask, http_scope
@@ -56,11 +58,11 @@ async def test_crud_is_ready_while_its_database_answers(crud_app: FastAPI, monke
         ready = await get(crud_app, "/ready")
         assert [(check["name"], check["ok"]) for check in ready.json["checks"]] == [("database", True)]
 
-        async def fail(_: SQLiteStore) -> int:
+        async def fail(_: SQLiteLog) -> LogBounds:
             raise ValueError
 
         with monkeypatch.context() as patched:
-            patched.setattr(SQLiteStore, "revision", fail)
+            patched.setattr(SQLiteLog, "bounds", fail)
             assert (await get(crud_app, "/ready")).status == 503
         assert (await get(crud_app, "/version")).json == {"service": "crud", "version": version("sarvanom")}
 
@@ -167,7 +169,7 @@ async def test_gateway_is_ready_while_crud_answers(hop: Hop) -> None:
 async def test_gateway_draws_the_whole_interface(hop: Hop) -> None:
     app = make_gateway()
     document = (await get(app, "/openapi.json")).json
-    assert {"/users", "/users/{user_id}", "/cache-stats", "/ready"} <= set(document["paths"])
+    assert {"/users", "/users/{user_id}", "/cache-stats", "/changes", "/ready"} <= set(document["paths"])
     assert (await get(app, "/docs")).status == 200
     assert hop.requests == []
 

@@ -1,12 +1,14 @@
 """The relay: calls go to crud, and answers come back, as bytes."""
 
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 
 from sarvanom.services.gateway.relay import Relay
-from sarvanom.shared.clients.transport import Headers, Request, Response, Transport
+from sarvanom.shared.clients.transport import Headers, Request, Response, StreamedResponse, Transport
 from sarvanom.shared.errors import UpstreamFailed
-from sarvanom.shared.resources import USERS
-from sarvanom.web.calls import Answer, Call, Operation
+from sarvanom.web.calls import Answer, Call, StreamedAnswer
 
 
 class Answering(Transport):
@@ -15,6 +17,7 @@ class Answering(Transport):
     def __init__(self, response: Response | Exception) -> None:
         self.response = response
         self.requests: list[Request] = []
+        self.open = 0
 
     async def send(self, request: Request) -> Response:
         self.requests.append(request)
@@ -22,29 +25,70 @@ class Answering(Transport):
             raise self.response
         return self.response
 
+    @asynccontextmanager
+    async def stream(
+        self, request: Request, body: AsyncIterable[bytes] | None = None
+    ) -> AsyncIterator[StreamedResponse]:
+        response = await self.send(request)
+        self.open += 1
+        try:
+            yield StreamedResponse(response.status, response.headers, chunks(response.body))
+        finally:
+            self.open -= 1
+
     async def aclose(self) -> None:
         """Nothing is held."""
 
 
-def call(headers: Headers | None = None, body: bytes = b"") -> Call:
-    return Call(Operation.PATCH, USERS, "PATCH", b"/users/ada?x=%20", "r-1", headers=headers, body=body)
+async def chunks(body: bytes) -> AsyncIterator[bytes]:
+    for place in range(len(body)):
+        yield body[place : place + 1]
+
+
+def call(headers: Headers | None = None, body: bytes = b"", *, key: str | None = None) -> Call:
+    return Call(
+        method="PATCH", target=b"/users/ada?x=%20", request_id="r-1", headers=headers, body=body, idempotency_key=key
+    )
 
 
 async def test_call_is_sent_as_it_was_parsed() -> None:
     transport = Answering(Response(200, [], b""))
     headers = [(b"content-type", b"application/merge-patch+json"), (b"if-match", b'"7"')]
-    await Relay(transport)(call(headers, b'{"a": 1}'))
-    assert transport.requests == [
-        Request("PATCH", b"/users/ada?x=%20", [(b"x-request-id", b"r-1"), *headers], b'{"a": 1}')
-    ]
+    await Relay(transport)(call(headers, b'{"a": 1}', key="k 1"))
+    own = [(b"x-request-id", b"r-1"), *headers, (b"idempotency-key", b'"k 1"')]
+    assert transport.requests == [Request("PATCH", b"/users/ada?x=%20", own, b'{"a": 1}')]
     assert headers == [(b"content-type", b"application/merge-patch+json"), (b"if-match", b'"7"')]
 
 
 @pytest.mark.parametrize("headers", [None, []])
 async def test_call_without_headers_has_its_request_id(headers: Headers | None) -> None:
     transport = Answering(Response(204, [], b""))
-    await Relay(transport)(call(headers))
-    assert transport.requests[0].headers == [(b"x-request-id", b"r-1")]
+    await Relay(transport)(call(headers, key="k"))
+    assert transport.requests[0].headers == [(b"x-request-id", b"r-1"), (b"idempotency-key", b'"k"')]
+
+
+async def test_every_write_has_a_key_and_no_two_the_same() -> None:
+    transport = Answering(Response(204, [], b""))
+    relay = Relay(transport)
+    for _ in range(3):
+        await relay(call())
+    await relay(Call(method="GET", target=b"/users", request_id="r-2"))
+    keys = [dict(request.headers).get(b"idempotency-key") for request in transport.requests]
+    assert None not in keys[:3]
+    assert (len(set(keys[:3])), keys[3]) == (3, None)
+
+
+async def test_stream_is_handed_on_as_it_comes_and_closed_with_its_answer() -> None:
+    headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+    transport = Answering(Response(200, [*headers, (b"transfer-encoding", b"chunked")], b"abc"))
+    watch = Call(method="GET", target=b"/changes", request_id="r-1", is_streamed=True, is_endless=True)
+    answer = await Relay(transport)(watch)
+    assert isinstance(answer, StreamedAnswer)
+    assert (answer.status, answer.headers, answer.is_endless) == (200, headers, True)
+    assert [chunk async for chunk in answer.chunks] == [b"a", b"b", b"c"]
+    assert transport.open == 1
+    await answer.chunks.aclose()
+    assert transport.open == 0
 
 
 @pytest.mark.parametrize("status", [200, 201, 304, 404, 412, 503])

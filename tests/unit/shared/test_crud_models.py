@@ -120,7 +120,7 @@ def test_value_out_of_range_or_of_another_kind_is_refused(
         (ModelConfiguration, "priority", 10),
         (Dataset, "size", None),
         (Dataset, "size", MAX_INTEGER),
-        (Dataset, "source", "\n" * 4096),
+        (Dataset, "source", "~" * 4096),
         (SystemSetting, "setting_value", None),
     ],
 )

@@ -10,7 +10,7 @@ from sarvanom.shared.errors import InvalidHeader, MalformedJSON, SarvanOMError, 
 from sarvanom.shared.models.crud_models import UserProfile
 from sarvanom.shared.preconditions import ANY, NO_PRECONDITIONS, Preconditions
 from sarvanom.shared.resources import CACHE, SETTINGS, USERS, Resource
-from sarvanom.web.calls import Call, Headers, Operation
+from sarvanom.web.calls import Headers, Operation, ResourceCall
 from sarvanom.web.middleware.request_id import REQUEST_ID
 from sarvanom.web.resource_calls import PARSERS
 from tests.unit.web.asgi import http_scope
@@ -30,7 +30,7 @@ async def parse(
     headers: Sequence[tuple[bytes, bytes]] = (),
     body: bytes = b"",
     query: bytes = b"",
-) -> Call:
+) -> ResourceCall:
     async def receive() -> Message:
         return {"type": "http.request", "body": body}
 
@@ -40,12 +40,12 @@ async def parse(
     return await PARSERS[operation](resource, scope, receive)
 
 
-def request_line(call: Call) -> tuple[str, bytes, str]:
+def request_line(call: ResourceCall) -> tuple[str, bytes, str]:
     return call.method, call.target, call.request_id
 
 
 def test_every_operation_has_a_parser() -> None:
-    assert set(PARSERS) == set(Operation)
+    assert set(PARSERS) == set(Operation) - {Operation.IMPORT, Operation.EXPORT}  # the media type chooses those
 
 
 async def test_creation_has_the_item_its_id_and_the_bytes_as_they_came() -> None:
@@ -148,7 +148,31 @@ async def test_replacement_about_another_item_is_refused() -> None:
         await parse(Operation.REPLACE, id="bob", headers=[AS_JSON], body=ADA)
 
 
-@pytest.mark.parametrize("operation", sorted(set(Operation) - {Operation.LIST, Operation.INVALIDATE}))
+async def test_reading_the_past_hands_the_revision_on() -> None:
+    call = await parse(Operation.READ, id="ada", query=b"at_revision=7")
+    assert (call.target, call.at_revision) == (b"/users/ada?at_revision=7", 7)
+    assert (await parse(Operation.READ, id="ada")).at_revision is None
+
+
+@pytest.mark.parametrize("query", [b"at_revision=", b"at_revision=-1", b"at_revision=1_0", b"at_revision=1&x=2"])
+async def test_past_that_is_none_is_refused(query: bytes) -> None:
+    with pytest.raises(ValidationFailed, match="query parameters"):
+        await parse(Operation.READ, id="ada", query=query)
+
+
+WRITES = (Operation.CREATE, Operation.REPLACE, Operation.PATCH, Operation.DELETE)
+
+
+@pytest.mark.parametrize("operation", WRITES)
+async def test_writes_have_their_key(operation: Operation) -> None:
+    for given, key in ((b'"a key"', "a key"), (b"k-1", "k-1")):
+        call = await parse(operation, id="ada", headers=[AS_JSON, (b"idempotency-key", given)], body=ADA)
+        assert call.idempotency_key == key
+    with pytest.raises(InvalidHeader):
+        await parse(operation, id="ada", headers=[AS_JSON, (b"idempotency-key", b"a key")], body=ADA)
+
+
+@pytest.mark.parametrize("operation", sorted({*WRITES, Operation.STATS}))
 async def test_parameter_where_there_are_none_is_refused(operation: Operation) -> None:
     with pytest.raises(ValidationFailed, match="query parameters"):
         await parse(operation, id="ada", headers=[AS_JSON], body=ADA, query=b"at_revision=1")

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from sarvanom.shared.errors import ResourceNotFound
 from sarvanom.shared.resources import RESOURCES, Resource
-from sarvanom.web.calls import Answer, Call, Operation
+from sarvanom.web.calls import Answer, Operation, ResourceCall
 from sarvanom.web.middleware.problems import ProblemMiddleware
 from sarvanom.web.resource_routes import add_resource_routes
 from sarvanom.web.service import Service
@@ -21,10 +21,10 @@ class Performing:
     """Notes the calls and answers them all alike."""
 
     def __init__(self, answer: Answer | None = None) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[ResourceCall] = []
         self.answer = answer or Answer(200, [(b"etag", b'"7"')], b"{}")
 
-    async def __call__(self, call: Call) -> Answer:
+    async def __call__(self, call: ResourceCall) -> Answer:
         self.calls.append(call)
         if call.id == "missing":
             raise ResourceNotFound("There is none")
@@ -151,7 +151,8 @@ def test_items_have_an_id_and_conditions(document: dict[str, Any], resource: Res
     names = {method: {(one["in"], one["name"]) for one in item[method]["parameters"]} for method in item}
     path = ("path", resource.id_field)
     expected = {path, ("header", "if-none-match"), ("header", "if-match")}
-    assert names["get"] == names["put"] == names["patch"] == names["delete"] == expected
+    assert names["get"] == expected | ({("query", "at_revision")} if resource.is_logged else set())
+    assert names["put"] == names["patch"] == names["delete"] == expected | {("header", "idempotency-key")}
 
 
 @pytest.mark.parametrize("resource", RESOURCES)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 
-from sarvanom.backends.storage.statements import live, render
+from sarvanom.backends.storage.sql import SQL, render
+from sarvanom.backends.storage.statements import live
 from sarvanom.backends.storage.tables import TABLES, sort_expression
 from sarvanom.shared.queries import Condition, ListQuery, Operator, Order
 from sarvanom.shared.resources import Column, Resource
@@ -20,9 +21,9 @@ _BEYOND_ALL_TEXT = _LAST_CODE_POINT * 4097  # no searchable field takes more tha
 
 
 class Statement(NamedTuple):
-    """A statement's text and the values of its parameters."""
+    """A statement and the values of its parameters."""
 
-    text: str
+    sql: SQL
     values: dict[str, Any]
 
 
@@ -32,6 +33,7 @@ class _Shape(NamedTuple):
     conditions: tuple[tuple[Column, Operator, int], ...]
     orders: tuple[Order, ...]
     is_continued: bool
+    limit: int | None = None
 
 
 def page_statement(resource: Resource[Any], query: ListQuery, dialect: Dialect, now: int) -> Statement:
@@ -44,7 +46,11 @@ def page_statement(resource: Resource[Any], query: ListQuery, dialect: Dialect, 
         "limit": query.limit + 1,
         "skip": query.skip,
     }
-    return Statement(_page_text(resource, _shape(query), dialect), values)
+    shape = _shape(query)
+    if dialect.name == "postgresql":
+        # With a limit that it knows, the server plans for the first rows, also where it plans once for all values.
+        shape = shape._replace(limit=query.limit + 1)
+    return Statement(_page_text(resource, shape, dialect), values)
 
 
 def count_statement(resource: Resource[Any], query: ListQuery, dialect: Dialect, now: int) -> Statement:
@@ -75,14 +81,14 @@ def _condition_shapes(
 
 
 @lru_cache(maxsize=512)
-def _page_text(resource: Resource[Any], shape: _Shape, dialect: Dialect) -> str:
+def _page_text(resource: Resource[Any], shape: _Shape, dialect: Dialect) -> SQL:
     table = TABLES[resource.collection].rows
     keys = [sort_expression(table, order.column) for order in shape.orders]
     statement = (
         sa.select(table.c.body, *keys)
         .where(*live(table), *_clauses(resource, shape))
         .order_by(*(key.desc() if order.descending else key for key, order in zip(keys, shape.orders, strict=True)))
-        .limit(sa.bindparam("limit"))
+        .limit(sa.bindparam("limit") if shape.limit is None else sa.literal_column(str(shape.limit)))
         .offset(sa.bindparam("skip"))
     )
     if shape.is_continued:
@@ -91,7 +97,7 @@ def _page_text(resource: Resource[Any], shape: _Shape, dialect: Dialect) -> str:
 
 
 @lru_cache(maxsize=512)
-def _count_text(resource: Resource[Any], shape: _Shape, dialect: Dialect) -> str:
+def _count_text(resource: Resource[Any], shape: _Shape, dialect: Dialect) -> SQL:
     table = TABLES[resource.collection].rows
     return render(
         sa.select(sa.func.count()).select_from(table).where(*live(table), *_clauses(resource, shape)),
@@ -100,7 +106,7 @@ def _count_text(resource: Resource[Any], shape: _Shape, dialect: Dialect) -> str
 
 
 @lru_cache(maxsize=512)
-def _delete_text(resource: Resource[Any], shape: _Shape, dialect: Dialect) -> str:
+def _delete_text(resource: Resource[Any], shape: _Shape, dialect: Dialect) -> SQL:
     table = TABLES[resource.collection].rows
     return render(sa.delete(table).where(*live(table), *_clauses(resource, shape)), dialect)
 

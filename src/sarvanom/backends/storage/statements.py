@@ -1,41 +1,35 @@
 """The statements, written once with SQLAlchemy Core and compiled to text for a driver, which executes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 
+from sarvanom.backends.storage.sql import SQL, render
 from sarvanom.backends.storage.tables import COUNTERS, TABLES
 from sarvanom.shared.resources import ColumnKind, Resource
-
-type Bindings = Mapping[str, Any]
 
 
 class ResourceStatements(NamedTuple):
     """What is done with one row; parameters are named like the columns, `id` for the id."""
 
-    read: str
-    current: str
-    insert: str
-    update: str
-    delete: str
-    insert_tag: dict[str, str]
-    delete_tags: dict[str, str]
+    read: SQL
+    current: SQL
+    insert: SQL
+    update: SQL
+    delete: SQL
+    insert_tag: dict[str, SQL]
+    delete_tags: dict[str, SQL]
 
 
 class CounterStatements(NamedTuple):
-    """What is done with the store's counters; parameters are `name` and `value`."""
+    """What is done with the store's counters; parameters are `counter` and `amount`."""
 
-    read: str
-    put: str
-    add: str
-
-
-def render(statement: sa.ClauseElement, dialect: Dialect) -> str:
-    """Return the statement's text with named parameters."""
-    return str(statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True}))
+    read: SQL
+    put: SQL
+    add: SQL
 
 
 @cache
@@ -46,7 +40,7 @@ def resource_statements(resource: Resource[Any], dialect: Dialect) -> ResourceSt
     names = [column.name for column in table.columns]
     columns = [table.c.revision, table.c.created_at, table.c.body]
     expiry = table.c.get("expires_at")
-    current = sa.select(*columns, expiry if expiry is not None else sa.null()).where(is_it)
+    current = sa.select(*columns, table.c.service, expiry if expiry is not None else sa.null()).where(is_it)
     settable: dict[str, Any] = {
         name: sa.bindparam(name) for name in names if name not in (resource.id_field, "created_at")
     }
@@ -123,7 +117,7 @@ def row_values(resource: Resource[Any]) -> RowValues:
 
 
 @cache
-def stats_statement(resource: Resource[Any], dialect: Dialect) -> str:
+def stats_statement(resource: Resource[Any], dialect: Dialect) -> SQL:
     """Count the live rows and the bytes of their bodies."""
     table = TABLES[resource.collection].rows
     size = sa.func.coalesce(sa.func.sum(sa.func.length(table.c.body)), sa.literal_column("0"))

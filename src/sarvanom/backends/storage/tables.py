@@ -9,11 +9,15 @@ from sarvanom.shared.resources import RESOURCES, Column, ColumnKind, Resource
 UNKNOWN_NUMBER: Final = -1
 """What a missing number sorts as."""
 
+TEXT: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Text in the order of code points, which SQLite's bytes in UTF-8 have by themselves."""
+INTEGER: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 _TYPES: Final[dict[ColumnKind, Any]] = {
-    ColumnKind.TEXT: sa.Text,
-    ColumnKind.INTEGER: sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-    ColumnKind.BOOLEAN: sa.Integer,
-    ColumnKind.TIMESTAMP: sa.Text,
+    ColumnKind.TEXT: TEXT,
+    ColumnKind.INTEGER: INTEGER,
+    ColumnKind.BOOLEAN: sa.Integer(),
+    ColumnKind.TIMESTAMP: TEXT,
 }
 
 
@@ -69,8 +73,8 @@ def _tag_table(metadata: sa.MetaData, key: sa.Column[Any], column: Column) -> sa
     return sa.Table(
         f"{key.table.name}_{column.name}",
         metadata,
-        sa.Column("value", sa.Text, primary_key=True),
-        sa.Column("owner", sa.Text, owner, primary_key=True, index=True),
+        sa.Column("value", TEXT, primary_key=True),
+        sa.Column("owner", TEXT, owner, primary_key=True, index=True),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
@@ -80,9 +84,43 @@ METADATA: Final = sa.MetaData()
 COUNTERS: Final = sa.Table(
     "counters",
     METADATA,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", _TYPES[ColumnKind.INTEGER], nullable=False),
+    sa.Column("name", TEXT, primary_key=True),
+    sa.Column("value", INTEGER, nullable=False),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
+CHANGES: Final = sa.Table(
+    "changes",
+    METADATA,
+    sa.Column("revision", INTEGER, primary_key=True, autoincrement=False),
+    sa.Column("collection", TEXT, nullable=False),
+    sa.Column("id", TEXT, nullable=False),
+    sa.Column("kind", TEXT, nullable=False),
+    sa.Column("service", TEXT, nullable=False),
+    sa.Column("left_service", TEXT),
+    sa.Column("actor", TEXT),
+    sa.Column("request_id", TEXT, nullable=False),
+    sa.Column("time", TEXT, nullable=False),
+    sa.Column("previous", INTEGER),
+    sa.Column("reverts", INTEGER),
+    sa.Column("body", sa.LargeBinary),
+    sa.Index("ix_changes_collection", "collection", "id", "revision"),
+    sqlite_strict=True,
+)
+IDEMPOTENCY_KEYS: Final = sa.Table(
+    "idempotency_keys",
+    METADATA,
+    sa.Column("number", INTEGER, primary_key=True),
+    sa.Column("key", TEXT, nullable=False, unique=True),
+    sa.Column("fingerprint", sa.LargeBinary, nullable=False),
+    sa.Column("time", TEXT, nullable=False),
+    sa.Column("revision", INTEGER, nullable=False),
+    sa.Column("created_at", TEXT),
+    sa.Column("body", sa.LargeBinary),
+    sqlite_strict=True,
+)
 TABLES: Final = {resource.collection: _resource_tables(METADATA, resource) for resource in RESOURCES}
+
+SEQUENCES: Final = tuple(dict.fromkeys(resource.sequence for resource in RESOURCES))
+COUNTER_NAMES: Final = (*SEQUENCES, "floor", "hits", "misses", "expirations")
+"""The rows of `counters`: the last revision of each sequence, the log's floor, and what `CacheStats` counts."""

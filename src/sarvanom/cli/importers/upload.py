@@ -1,13 +1,11 @@
-"""Items into a collection, a bounded number at a time, and what became of each."""
+"""Items into a collection, and what became of each."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from enum import StrEnum, auto
 from typing import Final
 
-from sarvanom.shared.contracts.service_contracts import CollectionContract
 from sarvanom.shared.errors import (
     MalformedJSON,
     PayloadTooLarge,
@@ -17,7 +15,7 @@ from sarvanom.shared.errors import (
     SarvanOMError,
     ValidationFailed,
 )
-from sarvanom.shared.models.crud_models import ResourceModel
+from sarvanom.shared.models.bulk_models import ImportResult, Outcome
 
 MAX_REASONS: Final = 10
 
@@ -30,23 +28,6 @@ _REFUSALS: Final = (
     ResourceNotFound,
     ValidationFailed,
 )
-
-
-class OnConflict(StrEnum):
-    """What to do with an item whose id is taken."""
-
-    ERROR = auto()
-    SKIP = auto()
-    REPLACE = auto()
-
-
-class Outcome(StrEnum):
-    """What became of an item."""
-
-    CREATED = auto()
-    REPLACED = auto()
-    SKIPPED = auto()
-    REFUSED = auto()
 
 
 @dataclass(slots=True)
@@ -67,62 +48,35 @@ class Tally:
         """How many items have an outcome."""
         return self.outcomes.total()
 
-    def halt(self, id: str, error: SarvanOMError) -> None:
-        """Note why no more items are sent; the first reason stands."""
-        if not self.halted_by:
-            self.halted_by, self.halted_at = error, id
-
-    def refuse(self, id: str, error: SarvanOMError) -> Outcome:
+    def refuse(self, label: str, error: SarvanOMError) -> None:
         """Note why an item was refused, if there is still room."""
         if len(self.reasons) < MAX_REASONS:
             causes = "; ".join(f"{name}: {message}" for name, message in error.errors)
-            self.reasons.append(f"{id}: {error.detail}" + (f" ({causes})" if causes else ""))
-        return Outcome.REFUSED
+            self.reasons.append(f"{label}: {error.detail}" + (f" ({causes})" if causes else ""))
 
 
-@dataclass(frozen=True, slots=True)
-class Upload[M: ResourceModel]:
-    """Where to, how many at once, what to do about conflicts, and whom to tell of each item that is done."""
+async def note_results(
+    results: AsyncGenerator[ImportResult],
+    tally: Tally,
+    label_of: Callable[[int], str],
+    on_done: Callable[[int], object] = lambda _: None,
+) -> None:
+    """Take in results as they come, up to an error that would meet every item; `on_done` is told each line's number.
 
-    collection: CollectionContract[M]
-    tally: Tally
-    on_conflict: OnConflict = OnConflict.ERROR
-    concurrency: int = 16
-    on_done: Callable[[], object] = lambda: None
-
-    async def run(self, items: Iterable[M]) -> None:
-        """Send all items; the tally is current at every moment, so that it also tells the truth when cancelled."""
-        queue = iter(items)
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(self.concurrency):
-                workers.create_task(self._work(queue))
-
-    async def _work(self, queue: Iterator[M]) -> None:
-        for item in queue:
-            try:
-                outcome = await self._send(item)
-            except SarvanOMError as error:
-                self.tally.halt(self.collection.resource.id_of(item), error)
-                return
-            self.tally.outcomes[outcome] += 1
-            self.on_done()
-            if self.tally.halted_by:
-                return
-
-    async def _send(self, item: M) -> Outcome:
-        try:
-            return await self._store(item)
-        except _REFUSALS as error:
-            return self.tally.refuse(self.collection.resource.id_of(item), error)
-
-    async def _store(self, item: M) -> Outcome:
-        try:
-            await self.collection.create(item)
-        except ResourceConflict:
-            if self.on_conflict is OnConflict.ERROR:
-                raise
-            if self.on_conflict is OnConflict.SKIP:
-                return Outcome.SKIPPED
-            await self.collection.replace(item)
-            return Outcome.REPLACED
-        return Outcome.CREATED
+    The tally is current at every moment, so that it also tells the truth when this is cancelled.
+    """
+    last = 0
+    try:
+        async with aclosing(results):
+            async for result in results:
+                error = result.error
+                if error is not None and not isinstance(error, _REFUSALS):
+                    tally.halted_by, tally.halted_at = error, label_of(result.line)
+                    return
+                if error is not None:
+                    tally.refuse(label_of(result.line), error)
+                tally.outcomes[result.outcome] += 1
+                last = result.line
+                on_done(last)
+    except SarvanOMError as error:
+        tally.halted_by, tally.halted_at = error, label_of(last + 1)

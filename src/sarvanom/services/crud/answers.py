@@ -1,15 +1,20 @@
 """Calls carried out over the store: what crud answers, put together from stored bytes."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from pydantic_core import to_json
 
 from sarvanom.backends.storage.contract import Document, Removed, Written
+from sarvanom.services.crud.bulk_import import import_stream
+from sarvanom.services.crud.bulk_lines import LineImport
 from sarvanom.services.crud.collections import StoredCache, StoredCollection, StoredCRUDService
+from sarvanom.services.crud.idempotency import CallsInProgress, call_origin
+from sarvanom.services.crud.streams import LINES_HEADERS, VARY, begin
 from sarvanom.shared.models.crud_models import Deleted
 from sarvanom.shared.preconditions import NO_PRECONDITIONS
 from sarvanom.shared.resources import RESOURCES
-from sarvanom.web.calls import Answer, Call, Headers, Operation
+from sarvanom.web.calls import Answer, AnyAnswer, Headers, Operation, ResourceCall, StreamedAnswer
 
 _CONTENT_TYPE: Final = (b"content-type", b"application/json")
 
@@ -22,13 +27,18 @@ def _envelope(message: str) -> bytes:
 _END: Final = b',"metadata":{}}'
 
 
+type _Carry = Callable[[ResourceCall, StoredCollection[Any]], Awaitable[AnyAnswer]]
+
+
 class StoreAnswers:
     """Answers calls out of the store; the `Perform` of crud."""
 
-    def __init__(self, service: StoredCRUDService) -> None:
+    def __init__(self, service: StoredCRUDService, in_progress: CallsInProgress | None = None) -> None:
         self._collections = {resource.collection: service.collection(resource) for resource in RESOURCES}
         self._cache: StoredCache = service.cache
-        self._perform = {
+        self._archive = service.archive
+        self._in_progress = in_progress or CallsInProgress()
+        self._perform: dict[Operation, _Carry] = {
             Operation.CREATE: self._create,
             Operation.READ: self._read,
             Operation.REPLACE: self._replace,
@@ -37,6 +47,8 @@ class StoreAnswers:
             Operation.LIST: self._list,
             Operation.INVALIDATE: self._invalidate,
             Operation.STATS: self._stats,
+            Operation.IMPORT: self._import,
+            Operation.EXPORT: self._export,
         }
         self._envelopes = {
             (resource.collection, operation): _envelope(outcome.format(resource.name, resource.collection))
@@ -44,15 +56,19 @@ class StoreAnswers:
             for operation, outcome in _OUTCOMES.items()
         }
 
-    async def __call__(self, call: Call) -> Answer:
+    async def __call__(self, call: ResourceCall) -> AnyAnswer:
         """Carry out a call; raises what the collection raises."""
-        return await self._perform[call.operation](call, self._collections[call.resource.collection])
+        with self._in_progress.entered(call):
+            return await self._perform[call.operation](call, self._collections[call.resource.collection])
 
-    async def _create(self, call: Call, collection: StoredCollection[Any]) -> Answer:
-        return self._written(call, Operation.CREATE, await collection.create_document(call.item))
+    async def _create(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
+        return self._written(call, Operation.CREATE, await collection.create_document(call.item, call_origin(call)))
 
-    async def _read(self, call: Call, collection: StoredCollection[Any]) -> Answer:
-        document = await collection.read_document(call.id)
+    async def _read(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
+        if call.at_revision is None:
+            document = await collection.read_document(call.id)
+        else:
+            document = await collection.history.read_at(call.resource, call.id, call.at_revision)
         etag = _etag(document)
         if call.preconditions is not NO_PRECONDITIONS:
             call.preconditions.check_read(document.revision)
@@ -60,21 +76,21 @@ class StoreAnswers:
                 return Answer(304, [etag])
         return Answer(200, [_CONTENT_TYPE, etag], self._wrap(call, document.body))
 
-    async def _replace(self, call: Call, collection: StoredCollection[Any]) -> Answer:
-        written = await collection.replace_document(call.item, call.preconditions)
+    async def _replace(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
+        written = await collection.replace_document(call.item, call.preconditions, call_origin(call))
         if call.preconditions.creates:
             return self._written(call, Operation.CREATE, written)
         return self._written(call, Operation.REPLACE, written)
 
-    async def _patch(self, call: Call, collection: StoredCollection[Any]) -> Answer:
-        written = await collection.patch_document(call.id, call.item, call.preconditions)
+    async def _patch(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
+        written = await collection.patch_document(call.id, call.item, call.preconditions, call_origin(call))
         return self._written(call, Operation.PATCH, written)
 
-    async def _delete(self, call: Call, collection: StoredCollection[Any]) -> Answer:
-        written = await collection.delete_document(call.id, call.preconditions)
-        return Answer(204, [_revision(written)])
+    async def _delete(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
+        written = await collection.delete_document(call.id, call.preconditions, call_origin(call))
+        return Answer(204, _revision_headers(written))
 
-    async def _list(self, call: Call, collection: StoredCollection[Any]) -> Answer:
+    async def _list(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
         assert call.query is not None  # noqa: S101 (a list is parsed with its query)
         page = await collection.list_documents(call.query)
         metadata: dict[str, Any] = {"limit": call.query.limit, "next_cursor": page.next_cursor}
@@ -82,26 +98,37 @@ class StoreAnswers:
             metadata["total"] = page.total
         envelope = self._envelopes[call.resource.collection, Operation.LIST]
         body = b"".join((envelope, b'{"items":[', b",".join(page.bodies), b']},"metadata":', to_json(metadata), b"}"))
-        return Answer(200, [_CONTENT_TYPE], body)
+        return Answer(200, [_CONTENT_TYPE, VARY], body)
 
-    async def _invalidate(self, call: Call, _: StoredCollection[Any]) -> Answer:
-        removed = await self._cache.invalidate_where(call.conditions)
+    async def _import(self, call: ResourceCall, collection: StoredCollection[Any]) -> StreamedAnswer:
+        assert call.chunks is not None  # noqa: S101 (an import is parsed with its body)
+        lines = LineImport(
+            call.resource, collection.store, call.on_conflict, call.request_id, call.idempotency_key, call.line_limit
+        )
+        return StreamedAnswer(200, LINES_HEADERS, import_stream(lines, call.chunks))
+
+    async def _export(self, call: ResourceCall, _: StoredCollection[Any]) -> StreamedAnswer:
+        assert call.query is not None  # noqa: S101 (an export is parsed with its query)
+        return StreamedAnswer(200, LINES_HEADERS, await begin(self._archive.export_query(call.resource, call.query)))
+
+    async def _invalidate(self, call: ResourceCall, _: StoredCollection[Any]) -> Answer:
+        removed = await self._cache.invalidate_where(call.conditions, call_origin(call))
         data = to_json(Deleted(deleted=removed.deleted))
-        return Answer(200, [_CONTENT_TYPE, _revision(removed)], self._wrap(call, data))
+        return Answer(200, [_CONTENT_TYPE, *_revision_headers(removed)], self._wrap(call, data))
 
-    async def _stats(self, call: Call, _: StoredCollection[Any]) -> Answer:
+    async def _stats(self, call: ResourceCall, _: StoredCollection[Any]) -> Answer:
         return Answer(200, [_CONTENT_TYPE], self._wrap(call, to_json(await self._cache.stats())))
 
-    def _written(self, call: Call, outcome: Operation, written: Written) -> Answer:
+    def _written(self, call: ResourceCall, outcome: Operation, written: Written) -> Answer:
         document = written.document
         assert document is not None  # noqa: S101 (only a deletion leaves none)
-        headers: Headers = [_CONTENT_TYPE, _etag(document), _revision(written)]
+        headers: Headers = [_CONTENT_TYPE, _etag(document), *_revision_headers(written)]
         if outcome is Operation.CREATE:
             headers.append((b"location", call.resource.path(document.id).encode()))
         status = 201 if outcome is Operation.CREATE else 200
         return Answer(status, headers, self._wrap(call, document.body, outcome))
 
-    def _wrap(self, call: Call, data: bytes, outcome: Operation | None = None) -> bytes:
+    def _wrap(self, call: ResourceCall, data: bytes, outcome: Operation | None = None) -> bytes:
         return self._envelopes[call.resource.collection, outcome or call.operation] + data + _END
 
 
@@ -120,5 +147,6 @@ def _etag(document: Document) -> tuple[bytes, bytes]:
     return (b"etag", b'"%d"' % document.revision)
 
 
-def _revision(written: Written | Removed) -> tuple[bytes, bytes]:
-    return (b"sarvanom-revision", b"%d" % written.revision)
+def _revision_headers(written: Written | Removed) -> Headers:
+    revision = (b"sarvanom-revision", b"%d" % written.revision)
+    return [revision, (b"idempotency-replayed", b"true")] if written.is_replay else [revision]

@@ -1,12 +1,18 @@
 """The five collections over a store: `CRUDServiceContract` in process, and the documents that crud serves over HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from typing import Any
 
 from pydantic import JsonValue
 from pydantic_core import from_json, to_json
 
-from sarvanom.backends.storage.contract import Document, DocumentPage, Removed, Store, Written
+from sarvanom.backends.storage.contract import NOBODY, Document, DocumentPage, Origin, Removed, Store, Write, Written
+from sarvanom.services.crud.archive import StoredArchive
+from sarvanom.services.crud.bulk_lines import LineImport, import_lines
+from sarvanom.services.crud.conflicts import id_taken
+from sarvanom.services.crud.history import History
+from sarvanom.services.crud.stored_log import StoredLog
+from sarvanom.shared.change_queries import check_read
 from sarvanom.shared.contracts.service_contracts import (
     CacheServiceContract,
     CollectionContract,
@@ -18,11 +24,11 @@ from sarvanom.shared.contracts.service_contracts import (
 )
 from sarvanom.shared.errors import (
     FieldError,
-    ResourceConflict,
     ResourceNotFound,
     ValidationFailed,
 )
 from sarvanom.shared.invalidation import build_invalidation
+from sarvanom.shared.models.bulk_models import ImportResult, OnConflict
 from sarvanom.shared.models.crud_models import (
     CacheEntry,
     CacheStats,
@@ -60,17 +66,17 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
     def __init__(self, resource: Resource[M], store: Store) -> None:
         self.resource = resource
         self.store = store
+        self.history = History(store)
 
-    async def create_document(self, item: M) -> Written:
+    async def create_document(self, item: M, origin: Origin = NOBODY) -> Written:
         """Store a new item; see `create`."""
 
         def decide(current: Document | None) -> M:
             if current is not None:
-                message = f"There is a {self.resource.name} with this {self.resource.id_field} already"
-                raise ResourceConflict(message, errors=[FieldError(self.resource.id_field, message)])
+                raise id_taken(self.resource)
             return item
 
-        return await self.store.write(self.resource, self.resource.id_of(item), decide)
+        return await self.store.write(Write(self.resource, self.resource.id_of(item), decide, item, origin))
 
     async def read_document(self, id: str) -> Document:
         """Return what is stored; see `get`."""
@@ -79,7 +85,7 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
             raise self._not_found(id)
         return document
 
-    async def replace_document(self, item: M, preconditions: Preconditions) -> Written:
+    async def replace_document(self, item: M, preconditions: Preconditions, origin: Origin = NOBODY) -> Written:
         """Put the item in the place of the stored one; see `replace`."""
         id = self.resource.id_of(item)
 
@@ -89,13 +95,14 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
             preconditions.check(None if current is None else current.revision)
             return item
 
-        return await self.store.write(self.resource, id, decide)
+        return await self.store.write(Write(self.resource, id, decide, item, origin))
 
     async def patch_document(
         self,
         id: str,
         changes: Mapping[str, JsonValue],
         preconditions: Preconditions = NO_PRECONDITIONS,
+        origin: Origin = NOBODY,
     ) -> Written:
         """Apply a merge patch to the stored item; see `patch`."""
         if changes.get(self.resource.id_field, id) != id:
@@ -111,9 +118,11 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
             merged = merge_patch(from_json(current.body), dict(changes))
             return parse_model(self.resource.write_model, to_json(merged))
 
-        return await self.store.write(self.resource, id, decide)
+        return await self.store.write(Write(self.resource, id, decide, origin=origin))
 
-    async def delete_document(self, id: str, preconditions: Preconditions = NO_PRECONDITIONS) -> Written:
+    async def delete_document(
+        self, id: str, preconditions: Preconditions = NO_PRECONDITIONS, origin: Origin = NOBODY
+    ) -> Written:
         """Remove the stored item; see `delete`."""
 
         def decide(current: Document | None) -> None:
@@ -121,7 +130,7 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
                 raise self._not_found(id)
             preconditions.check(current.revision)
 
-        return await self.store.write(self.resource, id, decide)
+        return await self.store.write(Write(self.resource, id, decide, origin=origin))
 
     async def list_documents(self, query: ListQuery) -> DocumentPage:
         """Return one page of what matches; see `list`."""
@@ -130,8 +139,12 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
     async def create(self, item: M) -> M:
         return self._model(await self.create_document(self._checked(item)))
 
-    async def get(self, id: str) -> M:
-        return self._parse((await self.read_document(check_id(self.resource, id))).body)
+    async def get(self, id: str, *, at_revision: int | None = None) -> M:
+        id = check_id(self.resource, id)
+        if at_revision is None:
+            return self._parse((await self.read_document(id)).body)
+        check_read(at_revision)
+        return self._parse((await self.history.read_at(self.resource, id, at_revision)).body)
 
     async def replace(self, item: M, *, if_match: int | None = None, create: bool = False) -> M:
         preconditions = Preconditions.of_write(if_match=if_match, create=create)
@@ -160,6 +173,11 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
             total=page.total,
         )
 
+    def import_lines(
+        self, lines: Iterable[bytes], *, on_conflict: OnConflict = OnConflict.ERROR
+    ) -> AsyncGenerator[ImportResult]:
+        return import_lines(LineImport(self.resource, self.store, on_conflict), lines)
+
     def _checked(self, item: M) -> M:
         """Validate the item as HTTP would: a model can be copied past its validation."""
         return parse_model(self.resource.write_model, item.to_json())
@@ -182,9 +200,9 @@ class StoredCache(StoredCollection[CacheEntry], CacheServiceContract):
         conditions = build_invalidation(tag=tag, service=service)
         return (await self.invalidate_where(conditions)).deleted
 
-    async def invalidate_where(self, conditions: tuple[Condition, ...]) -> Removed:
+    async def invalidate_where(self, conditions: tuple[Condition, ...], origin: Origin = NOBODY) -> Removed:
         """Remove what matches; see `invalidate`."""
-        return await self.store.delete_where(self.resource, conditions)
+        return await self.store.delete_where(self.resource, conditions, origin)
 
     async def stats(self) -> CacheStats:
         return await self.store.stats(self.resource)
@@ -210,6 +228,7 @@ class StoredCRUDService(CRUDServiceContract):
     """The five collections over one store, which it closes."""
 
     cache: StoredCache
+    archive: StoredArchive
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -218,6 +237,8 @@ class StoredCRUDService(CRUDServiceContract):
         self.models = StoredModels(MODELS, store)
         self.datasets = StoredDatasets(DATASETS, store)
         self.settings = StoredSettings(SETTINGS, store)
+        self.archive = StoredArchive(store)
+        self.log = StoredLog(store)
 
     def collection(self, resource: Resource[Any]) -> StoredCollection[Any]:
         """Return the collection that keeps this resource."""

@@ -8,13 +8,19 @@ from importlib.metadata import version
 import structlog
 from fastapi import FastAPI
 
-from sarvanom.backends.storage.sqlite.store import SQLiteStore
 from sarvanom.services.crud.answers import StoreAnswers
+from sarvanom.services.crud.archive_answers import ArchiveAnswers
 from sarvanom.services.crud.collections import StoredCRUDService
-from sarvanom.services.crud.housekeeping import keep_house
+from sarvanom.services.crud.feed import Feed
+from sarvanom.services.crud.housekeeping import Retention, keep_house
+from sarvanom.services.crud.idempotency import CallsInProgress
+from sarvanom.services.crud.log_answers import LogAnswers
+from sarvanom.services.crud.storage import open_store
 from sarvanom.settings import CrudSettings
+from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.edge import crud_edge
 from sarvanom.web.health import register_health
+from sarvanom.web.log_routes import add_log_routes
 from sarvanom.web.resource_routes import add_resource_routes
 from sarvanom.web.service import Service
 
@@ -26,13 +32,13 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
         IncompatibleDatabase, ServiceUnavailable: the store cannot be opened.
     """
     settings = settings or CrudSettings.load()
-    settings.database_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = SQLiteStore(settings.database_file)
+    store = open_store(settings.database, connections=settings.connections_per_worker)
+    retention = Retention(settings.idempotency_seconds, settings.history_seconds, settings.history_changes)
     service = StoredCRUDService(store)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        housekeeping = asyncio.create_task(keep_house(store))
+        housekeeping = asyncio.create_task(keep_house(store, retention))
         try:
             yield
         finally:
@@ -42,7 +48,7 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
             await service.aclose()
 
     async def check_database() -> None:
-        await store.revision()
+        await store.log.bounds()
 
     app = Service(
         title="SarvanOM CRUD service",
@@ -51,6 +57,9 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         edge=crud_edge(structlog.get_logger().bind()),
     )
-    add_resource_routes(app, StoreAnswers(service))
+    in_progress = CallsInProgress()
+    add_resource_routes(app, StoreAnswers(service, in_progress))
+    add_log_routes(app, LogAnswers(store, Feed(store.log), in_progress))
+    add_archive_routes(app, ArchiveAnswers(service.archive))
     register_health(app, service="crud", version=app.version, checks={"database": check_database})
     return app

@@ -11,9 +11,11 @@ from fastapi import FastAPI
 from sarvanom.services.gateway.relay import Relay
 from sarvanom.settings import GatewaySettings, split_list
 from sarvanom.shared.clients.service_client import ServiceClient, ServiceClientFactory
+from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.docs import register_docs
 from sarvanom.web.edge import gateway_edge
 from sarvanom.web.health import register_health
+from sarvanom.web.log_routes import add_log_routes
 from sarvanom.web.resource_routes import add_resource_routes
 from sarvanom.web.service import Service
 
@@ -43,7 +45,10 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
             max_body_bytes=settings.max_body_bytes,
         ),
     )
-    add_resource_routes(app, Relay(hop))
+    relay = Relay(hop)
+    add_resource_routes(app, relay)
+    add_log_routes(app, relay)
+    add_archive_routes(app, relay)
     client = ServiceClient(hop)
 
     async def check_crud() -> None:

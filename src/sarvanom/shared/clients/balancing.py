@@ -1,14 +1,19 @@
 """Spreads requests over the instances of a service."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from operator import attrgetter
+from typing import Final
 
 from sarvanom.shared.clients.discovery import WeightedEndpoint
-from sarvanom.shared.clients.transport import Request, Response, Transport
+from sarvanom.shared.clients.request_body import WatchedBody
+from sarvanom.shared.clients.transport import Request, Response, StreamedResponse, Transport
 from sarvanom.shared.contracts.discovery import Endpoint
 from sarvanom.shared.contracts.service_contracts import ServiceDiscoveryContract
 from sarvanom.shared.errors import ServiceUnavailable, UpstreamFailed, UpstreamTimeout
+
+_FAILURES: Final = (ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
 
 
 class _Lane:
@@ -29,11 +34,29 @@ class _Lane:
         self.weight = endpoint.weight if isinstance(endpoint, WeightedEndpoint) else 1
 
 
+class _WatchedChunks(AsyncIterator[bytes]):
+    """The body of an answer, which tells when the instance breaks off."""
+
+    __slots__ = ("_chunks", "_on_failure")
+
+    def __init__(self, chunks: AsyncIterator[bytes], on_failure: Callable[[Exception], None]) -> None:
+        self._chunks = chunks
+        self._on_failure = on_failure
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._chunks)
+        except _FAILURES as error:
+            self._on_failure(error)
+            raise
+
+
 class BalancingTransport(Transport):
     """Sends each request to the healthy instance with the fewest requests under way for its weight.
 
     An instance that cannot be reached is reported as unhealthy, and the next one is tried, since nothing was sent; one
-    that breaks off or is late is reported, and the error is the caller's. Owns `discovery` and what `connect` returns.
+    that breaks off or is late is reported, and the error is the caller's. A stream is under way as long as it is open;
+    once something was taken from its body, no other instance is tried. Owns `discovery` and what `connect` returns.
     """
 
     def __init__(self, discovery: ServiceDiscoveryContract, connect: Callable[[str], Transport]) -> None:
@@ -57,6 +80,15 @@ class BalancingTransport(Transport):
                     raise
                 lane = untried
 
+    @asynccontextmanager
+    async def stream(
+        self, request: Request, body: AsyncIterable[bytes] | None = None
+    ) -> AsyncIterator[StreamedResponse]:
+        """Hand over the answer of the first instance that could be reached."""
+        source = None if body is None else WatchedBody(body)
+        async with AsyncExitStack() as stack:
+            yield await self._open(stack, request, source)
+
     async def aclose(self) -> None:
         """Close the discovery and every transport."""
         await self._discovery.aclose()
@@ -67,16 +99,52 @@ class BalancingTransport(Transport):
         lane.under_way += 1
         try:
             response = await lane.transport.send(request)
-        except (ServiceUnavailable, UpstreamFailed, UpstreamTimeout):
+        except _FAILURES:
             self._discovery.report(lane.endpoint, healthy=False)
             raise
         finally:
-            lane.under_way -= 1
-            if lane.is_gone:
-                self._close_if_unused(lane)
+            self._leave(lane)
         if not lane.endpoint.healthy:
             self._discovery.report(lane.endpoint, healthy=True)
         return response
+
+    async def _open(self, stack: AsyncExitStack, request: Request, source: WatchedBody | None) -> StreamedResponse:
+        """Open a stream, which the stack closes."""
+        lane = await self._pick()
+        tried: list[_Lane] = []
+        while True:
+            try:
+                return await self._open_along(lane, stack, request, source)
+            except ServiceUnavailable:
+                tried.append(lane)
+                if (source is not None and source.is_taken) or (untried := await self._pick_untried(tried)) is None:
+                    raise
+                lane = untried
+
+    async def _open_along(
+        self, lane: _Lane, stack: AsyncExitStack, request: Request, source: WatchedBody | None
+    ) -> StreamedResponse:
+        def report_failure(error: Exception) -> None:
+            if source is None or error is not source.error:
+                self._discovery.report(lane.endpoint, healthy=False)
+
+        async with AsyncExitStack() as attempt:
+            lane.under_way += 1
+            attempt.callback(self._leave, lane)
+            try:
+                response = await attempt.enter_async_context(lane.transport.stream(request, source))
+            except _FAILURES as error:
+                report_failure(error)
+                raise
+            if not lane.endpoint.healthy:
+                self._discovery.report(lane.endpoint, healthy=True)
+            await stack.enter_async_context(attempt.pop_all())
+        return StreamedResponse(response.status, response.headers, _WatchedChunks(response.chunks, report_failure))
+
+    def _leave(self, lane: _Lane) -> None:
+        lane.under_way -= 1
+        if lane.is_gone:
+            self._close_if_unused(lane)
 
     def _follow(self, endpoints: Sequence[Endpoint]) -> None:
         """Bring the lanes in line with what discovery says now."""

@@ -1,6 +1,6 @@
 """One collection over HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from typing import Final
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -9,6 +9,7 @@ from sarvanom.shared.clients.http_service import ServiceClient
 from sarvanom.shared.clients.transport import Response
 from sarvanom.shared.contracts.service_contracts import CollectionContract
 from sarvanom.shared.errors import UpstreamFailed
+from sarvanom.shared.models.bulk_models import ImportResult, OnConflict
 from sarvanom.shared.models.crud_models import (
     CRUDResponse,
     FilterParams,
@@ -22,6 +23,9 @@ from sarvanom.shared.resources import Resource, check_id
 from sarvanom.shared.validation import encode_patch
 
 _JSON_BODY: Final = {"content-type": "application/json"}
+_LINES: Final = {"content-type": "application/x-ndjson", "accept": "application/x-ndjson"}
+_BATCH_LINES: Final = 500
+_BATCH_BYTES: Final = 4 * 2**20
 _PATCH_BODY: Final = {"content-type": "application/merge-patch+json"}
 
 
@@ -39,9 +43,10 @@ class CollectionClient[M: ResourceModel](CollectionContract[M]):
         target = f"/{self.resource.collection}"
         return self._read(await self._service.request("POST", target, body=item.to_json(), headers=_JSON_BODY))
 
-    async def get(self, id: str) -> M:
+    async def get(self, id: str, *, at_revision: int | None = None) -> M:
         """GET it."""
-        return self._read(await self._service.request("GET", self._path(id)))
+        query = "" if at_revision is None else f"?at_revision={at_revision}"
+        return self._read(await self._service.request("GET", self._path(id) + query))
 
     async def replace(self, item: M, *, if_match: int | None = None, create: bool = False) -> M:
         """PUT it, on the condition that was asked for."""
@@ -71,6 +76,18 @@ class CollectionClient[M: ResourceModel](CollectionContract[M]):
             items=answer.data.items, limit=page.limit, next_cursor=page.next_cursor, total=page.total
         )
 
+    async def import_lines(
+        self, lines: Iterable[bytes], *, on_conflict: OnConflict = OnConflict.ERROR
+    ) -> AsyncGenerator[ImportResult]:
+        """POST the lines, a bounded number of them at a time, so that each request can be sent again."""
+        target = f"/{self.resource.collection}?on_conflict={on_conflict}"
+        done = 0
+        for batch in _batches(lines):
+            answer = await self._service.request("POST", target, body=b"\n".join(batch), headers=_LINES)
+            for result in parse_results(answer):
+                yield result.model_copy(update={"line": result.line + done}) if done else result
+            done += len(batch)
+
     def _path(self, id: str) -> str:
         """Return the item's path; an id that breaks the grammar could be read as another path, so it is never sent."""
         return self.resource.path(check_id(self.resource, id))
@@ -88,6 +105,29 @@ def parse_answer[T](envelope: TypeAdapter[T], response: Response) -> T:
         return envelope.validate_json(response.body, extra="ignore")
     except ValidationError:
         raise UpstreamFailed("The service's answer is none of this API's") from None
+
+
+def parse_results(response: Response) -> Iterator[ImportResult]:
+    """Yield the results of lines; raises `UpstreamFailed` for an answer that is none of the API's."""
+    for text in response.body.splitlines():
+        try:
+            yield ImportResult.model_validate_json(text, extra="ignore")
+        except ValidationError:
+            raise UpstreamFailed("The service's answer is none of this API's") from None
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        text = line.rstrip(b"\r\n")
+        batch.append(text)
+        size += len(text)
+        if len(batch) == _BATCH_LINES or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _condition(if_match: int | None) -> dict[str, str]:

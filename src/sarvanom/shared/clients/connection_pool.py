@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
+from sarvanom.shared.clients.dialing import dial
 from sarvanom.shared.clients.http_connection import HTTPConnection
 from sarvanom.shared.errors import ServiceUnavailable
 
@@ -107,11 +108,7 @@ class ConnectionPool:
     async def _connect(self, deadline: float) -> HTTPConnection:
         loop = asyncio.get_running_loop()
         seconds = min(self._limits.connect_timeout, deadline - loop.time())
-        try:
-            async with asyncio.timeout(seconds):
-                _, connection = await loop.create_connection(self._protocol, self._host, self._port)
-        except (OSError, UnicodeError):
-            raise ServiceUnavailable("The service cannot be reached") from None
+        connection = await dial(self._protocol, self._host, self._port, seconds)
         if self._closed or not connection.is_open:
             connection.abort()
             raise ServiceUnavailable("The connection to the service is closed")

@@ -5,8 +5,10 @@ from urllib.parse import urlencode
 
 from pydantic import TypeAdapter
 
+from sarvanom.shared.clients.archive_client import ArchiveClient
 from sarvanom.shared.clients.collection_client import CollectionClient, parse_answer
 from sarvanom.shared.clients.http_service import ServiceClient
+from sarvanom.shared.clients.log_client import RevisionLogClient
 from sarvanom.shared.contracts.service_contracts import (
     CacheServiceContract,
     CRUDServiceContract,
@@ -73,6 +75,8 @@ class CRUDServiceClient(CRUDServiceContract):
         self.models = ModelClient(service, MODELS)
         self.datasets = DatasetClient(service, DATASETS)
         self.settings = SettingsClient(service, SETTINGS)
+        self.log = RevisionLogClient(service)
+        self.archive = ArchiveClient(service)
 
     async def aclose(self) -> None:
         """Close the connections to the service."""

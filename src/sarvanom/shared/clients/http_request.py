@@ -27,8 +27,8 @@ _TARGET: Final = re.compile(rb"/[^\x00-\x20\x7f]*")
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 
 
-def encode_head(request: Request, host: bytes) -> bytes:
-    """Return the request's head; the body follows it as it is. The framing headers and `host` are set here.
+def encode_head(request: Request, host: bytes, *, chunked: bool = False) -> bytes:
+    """Return the request's head; the body follows it as it is, or `chunked`. The framing headers and `host` are ours.
 
     Raises:
         InternalError: the request cannot be written without ambiguity, or sets a header that is ours to set: whoever
@@ -42,7 +42,10 @@ def encode_head(request: Request, host: bytes) -> bytes:
     ]
     for name, value in request.headers:
         parts += (_header_start(name), value)
-    if request.body or request.method in _WITH_BODY:
+    if chunked:
+        parts.append(b"\r\ntransfer-encoding: chunked\r\n\r\n")
+        lines = len(request.headers) + 4
+    elif request.body or request.method in _WITH_BODY:
         parts.append(b"\r\ncontent-length: %d\r\n\r\n" % len(request.body))
         lines = len(request.headers) + 4
     else:
@@ -57,6 +60,13 @@ def encode_head(request: Request, host: bytes) -> bytes:
     ):
         raise InternalError("A request holds characters that HTTP cannot carry")
     return head
+
+
+def encode_stream_head(request: Request, host: bytes, *, chunked: bool) -> bytes:
+    """Return the head of a request whose answer is streamed; raises also for a HEAD, and for two bodies."""
+    if request.method == "HEAD" or (chunked and request.body):
+        raise InternalError("A request is of a kind that is not streamed")
+    return encode_head(request, host, chunked=chunked)
 
 
 @lru_cache(maxsize=64)

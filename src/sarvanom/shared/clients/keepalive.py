@@ -1,16 +1,22 @@
 """The gateway's hop: plain HTTP/1.1 over pooled connections, with little between a request and its bytes."""
 
 import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
 
 from sarvanom.shared.clients.connection_pool import ConnectionPool, PoolLimits
-from sarvanom.shared.clients.http_request import encode_head
-from sarvanom.shared.clients.transport import Request, Response, Transport
+from sarvanom.shared.clients.http_request import encode_head, encode_stream_head
+from sarvanom.shared.clients.request_body import WatchedBody
+from sarvanom.shared.clients.stream_connection import StreamedChunks
+from sarvanom.shared.clients.stream_pool import StreamLimits, StreamPool
+from sarvanom.shared.clients.transport import Request, Response, StreamedResponse, Transport
 from sarvanom.shared.errors import UpstreamFailed
 
 _REPEATABLE: Final = frozenset({"GET", "HEAD"})
 _DEFAULTS: Final = PoolLimits()
+_STREAM_DEFAULTS: Final = StreamLimits()
 
 
 class KeepAliveTransport(Transport):
@@ -19,6 +25,10 @@ class KeepAliveTransport(Transport):
     `timeout` bounds a request from the wait for a connection to the last byte of its answer; a request that a service
     did not get, because it had just closed an idle connection, is sent once more if it is a GET or HEAD.
     `max_response_bytes` bounds an answer, its head included. Give `idle_timeout` a value below the service's own.
+
+    A stream has a connection of its own beside the pool: both ways at once, at most `max_streams` of them, and given up
+    when the service is silent for `stream_idle_timeout` seconds while it is its turn. To cancel a read of its chunks
+    breaks nothing off.
     """
 
     def __init__(
@@ -30,10 +40,13 @@ class KeepAliveTransport(Transport):
         max_connections: int = _DEFAULTS.connections,
         idle_timeout: float = _DEFAULTS.idle_timeout,
         max_response_bytes: int = _DEFAULTS.response_bytes,
+        max_streams: int = _STREAM_DEFAULTS.streams,
+        stream_idle_timeout: float = _STREAM_DEFAULTS.idle_timeout,
     ) -> None:
         host, port, self._host = parse_origin(url)
         limits = PoolLimits(max_connections, idle_timeout, connect_timeout, max_response_bytes)
         self._pool = ConnectionPool(host, port, limits)
+        self._streams = StreamPool(host, port, StreamLimits(max_streams, stream_idle_timeout, connect_timeout))
         self._timeout = timeout
 
     async def send(self, request: Request) -> Response:
@@ -56,9 +69,21 @@ class KeepAliveTransport(Transport):
         finally:
             pool.release(connection)
 
+    @asynccontextmanager
+    async def stream(
+        self, request: Request, body: AsyncIterable[bytes] | None = None
+    ) -> AsyncIterator[StreamedResponse]:
+        """Hand the answer over as it comes; raises as the contract says, and `InternalError` as `send` does."""
+        head = encode_stream_head(request, self._host, chunked=body is not None)
+        source = None if body is None else WatchedBody(body)
+        async with self._streams.connect() as connection:
+            connection.start(head, request.body, source)
+            status, headers = await connection.head()
+            yield StreamedResponse(status, headers, StreamedChunks(connection))
+
     async def aclose(self) -> None:
-        """Drop all connections; who waits for one gets `ServiceUnavailable`."""
-        await self._pool.aclose()
+        """Drop all connections; who waits for one gets `ServiceUnavailable`, who reads a stream `UpstreamFailed`."""
+        await asyncio.gather(self._pool.aclose(), self._streams.aclose())
 
 
 def parse_origin(url: str) -> tuple[str, int, bytes]:

@@ -19,7 +19,11 @@ from sarvanom.shared.models.crud_models import ProblemField
 _BY_STATUS: Final[dict[int, type[SarvanOMError]]] = {
     error.status: error for error in (UpstreamFailed, ServiceUnavailable, UpstreamTimeout)
 }
-_KEPT_HEADERS: Final = {b"retry-after": "Retry-After", b"allow": "Allow"}
+_KEPT_HEADERS: Final = {
+    b"retry-after": "Retry-After",
+    b"allow": "Allow",
+    b"sarvanom-oldest-revision": "SarvanOM-Oldest-Revision",
+}
 
 
 class _ReceivedProblem(BaseModel):

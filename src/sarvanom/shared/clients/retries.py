@@ -3,20 +3,22 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from sarvanom.shared.clients.transport import Request, Response, Transport
+from sarvanom.shared.clients.transport import Request, Response, StreamedResponse, Transport
 from sarvanom.shared.errors import ServiceUnavailable, UpstreamFailed, UpstreamTimeout
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_KEY: Final = b"idempotency-key"
 _CONDITIONS: Final = frozenset({b"if-match", b"if-none-match"})
 _NOT_CARRIED_OUT: Final = frozenset({429, 503})
 _PERHAPS_CARRIED_OUT: Final = frozenset({502, 504})
-_LOWEST_FAILURE: Final = 429
+_IN_CONFLICT: Final = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,11 @@ class RetryingTransport(Transport):
     """Sends a request up to `attempts` times over another transport, which it owns.
 
     Retried is any request that was not carried out: it could not be sent, or was answered 429, or 503, by which our
-    services promise just that. Where that is unknown (broken off, timed out, 502, 504), only what reads, and a PUT
-    without conditions, since any other would report 404, 409 or 412 for what the first try had done.
+    services promise just that, or 409 with `Retry-After`: a request with the same idempotency key is being carried
+    out just now, and its answer can be had then. Where it is unknown (broken off, timed out, 502, 504), what reads, a
+    PUT without conditions, and what has an idempotency key, to which the service gives the first try's answer again;
+    any other would report 404, 409 or 412 for what the first try had done. Streams are not retried: what is taken
+    from the source of a body is gone, and so is what was read of an answer.
 
     A wait that would end more than `total_timeout` seconds after the start, also one that `Retry-After` asks for, is
     not begun: the caller gets the answer, or error, as it is.
@@ -72,28 +77,47 @@ class RetryingTransport(Transport):
         self._monotonic = self._environment.monotonic
 
     async def send(self, request: Request) -> Response:
-        """Return the last answer, or raise the last error."""
+        """Return the last answer, or raise the last error; of a write, the last that says whether it was carried out.
+
+        Raises:
+            ServiceUnavailable: the request was not carried out.
+            UpstreamFailed, UpstreamTimeout: perhaps it was; a later try that was not carried out changes nothing of it.
+        """
         end = self._monotonic() + self._total_timeout
         retry = 0
+        doubt: UpstreamFailed | UpstreamTimeout | None = None
         while True:
             try:
                 response = await self._inner.send(request)
             except ServiceUnavailable:
                 wait = self._wait(retry, end)
                 if wait is None:
+                    if doubt is not None:
+                        raise doubt from None
                     raise
-            except (UpstreamFailed, UpstreamTimeout):
+            except (UpstreamFailed, UpstreamTimeout) as error:
+                doubt = error if request.method not in _READING else None
                 wait = self._wait(retry, end) if is_repeatable(request) else None
                 if wait is None:
                     raise
             else:
-                if response.status < _LOWEST_FAILURE or not _may_retry(request, response):
+                if response.status < _IN_CONFLICT or not _may_retry(request, response):
                     return response
                 wait = self._wait(retry, end, response)
                 if wait is None:
+                    if doubt is not None and response.status in _NOT_CARRIED_OUT:
+                        raise doubt
                     return response
+                if response.status in _PERHAPS_CARRIED_OUT and request.method not in _READING:
+                    doubt = UpstreamFailed("The service did not say whether it acted")
             retry += 1
             await self._environment.sleep(wait)
+
+    def stream(
+        self, request: Request, body: AsyncIterable[bytes] | None = None
+    ) -> AbstractAsyncContextManager[StreamedResponse]:
+        """Pass it on, once."""
+        return self._inner.stream(request, body)
 
     async def aclose(self) -> None:
         """Close the inner transport."""
@@ -112,8 +136,11 @@ class RetryingTransport(Transport):
 
 def is_repeatable(request: Request) -> bool:
     """Tell whether sending the request twice does and answers the same as sending it once."""
+    names = {name for name, _ in request.headers}
+    if _KEY in names:
+        return True
     if request.method == "PUT":
-        return all(name not in _CONDITIONS for name, _ in request.headers)
+        return names.isdisjoint(_CONDITIONS)
     return request.method in _READING
 
 
@@ -133,4 +160,6 @@ def parse_retry_after(value: bytes, now: datetime) -> float:
 def _may_retry(request: Request, response: Response) -> bool:
     if response.status in _PERHAPS_CARRIED_OUT:
         return is_repeatable(request)
+    if response.status == _IN_CONFLICT:
+        return response.header(b"retry-after") is not None
     return response.status in _NOT_CARRIED_OUT

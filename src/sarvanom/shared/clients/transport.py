@@ -5,6 +5,8 @@ user's client are put together from the same pieces.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 type Headers = list[tuple[bytes, bytes]]
@@ -30,7 +32,24 @@ class Response:
 
     def header(self, name: bytes) -> bytes | None:
         """Return the first header called `name` (lower case)."""
-        return next((value for key, value in self.headers if key == name), None)
+        return _first(self.headers, name)
+
+
+@dataclass(slots=True)
+class StreamedResponse:
+    """An HTTP response whose body is still on its way; header names are lower case.
+
+    `chunks` can be read once, by one reader. How the body is cut means nothing. It ends where the answer ends; an
+    answer that is cut short raises `UpstreamFailed`, and goes on raising it.
+    """
+
+    status: int
+    headers: Headers
+    chunks: AsyncIterator[bytes]
+
+    def header(self, name: bytes) -> bytes | None:
+        """Return the first header called `name` (lower case)."""
+        return _first(self.headers, name)
 
 
 class Transport(ABC):
@@ -47,5 +66,27 @@ class Transport(ABC):
         """
 
     @abstractmethod
+    def stream(
+        self, request: Request, body: AsyncIterable[bytes] | None = None
+    ) -> AbstractAsyncContextManager[StreamedResponse]:
+        """Send a request, and hand its answer over as soon as its head is there, whatever its status.
+
+        A `body` is sent in place of the request's own, as it comes, and no faster than the service reads; the answer
+        is read no faster than `chunks` is. Leaving the context ends both, and the connection unless both were at
+        their end. Of time, only the service's silence is bounded: not how long the source of `body`, the reader of
+        `chunks` or the whole take. A read of `chunks` that is cancelled may break the answer off.
+
+        Raises:
+            ServiceUnavailable: it could not be reached, or there are too many streams; nothing was sent.
+            UpstreamFailed: it broke off, or answered what is no HTTP; also out of `chunks`. It may have acted.
+            UpstreamTimeout: nothing moved while it was its turn; also out of `chunks`. It may have acted.
+            Exception: what `body` raised; the service sees a request that breaks off.
+        """
+
+    @abstractmethod
     async def aclose(self) -> None:
         """Close what is open; idempotent."""
+
+
+def _first(headers: Headers, name: bytes) -> bytes | None:
+    return next((value for key, value in headers if key == name), None)

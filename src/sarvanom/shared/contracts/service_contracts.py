@@ -5,13 +5,16 @@ what their resource alone needs. One contract suite runs over every implementati
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from typing import Self
 
 from pydantic import JsonValue
 
+from sarvanom.shared.contracts.archive_contract import ArchiveContract
 from sarvanom.shared.contracts.discovery import Endpoint
+from sarvanom.shared.contracts.log_contract import RevisionLogContract
 from sarvanom.shared.errors import ResourceNotFound
+from sarvanom.shared.models.bulk_models import ImportResult, OnConflict
 from sarvanom.shared.models.crud_models import (
     CacheEntry,
     CacheStats,
@@ -46,11 +49,13 @@ class CollectionContract[M: ResourceModel](ABC):
         """
 
     @abstractmethod
-    async def get(self, id: str) -> M:
-        """Return the item with this id.
+    async def get(self, id: str, *, at_revision: int | None = None) -> M:
+        """Return the item with this id, as it is or as it was when the store was at a revision.
 
         Raises:
-            ResourceNotFound: there is none, or its time ran out.
+            ResourceNotFound: there is none, or its time ran out; there was none then.
+            RevisionCompacted: the state at that revision is no longer held.
+            ValidationFailed: the revision is still to come, or the collection has no history.
         """
 
     @abstractmethod
@@ -94,6 +99,21 @@ class CollectionContract[M: ResourceModel](ABC):
         Raises:
             ValidationFailed: a filter, sort or cursor is none that this collection knows.
         """
+
+    @abstractmethod
+    def import_lines(
+        self, lines: Iterable[bytes], *, on_conflict: OnConflict = OnConflict.ERROR
+    ) -> AsyncGenerator[ImportResult]:
+        """Store items given as JSON texts, each on one line, and yield what became of each, in their order.
+
+        A line fails alone. Blank ones are counted and passed over. How many are taken ahead is bounded.
+        """
+
+    def import_items(
+        self, items: Iterable[M], *, on_conflict: OnConflict = OnConflict.ERROR
+    ) -> AsyncGenerator[ImportResult]:
+        """Store many items, and yield what became of each, in their order; the first is line 1."""
+        return self.import_lines((item.to_json() for item in items), on_conflict=on_conflict)
 
     async def iterate(self, filters: FilterParams | None = None, *, sort: str | None = None) -> AsyncIterator[M]:
         """Yield everything that matches, page by page; what is written meanwhile may or may not be seen."""
@@ -168,13 +188,18 @@ class SettingsServiceContract(CollectionContract[SystemSetting]):
 
 
 class CRUDServiceContract(ABC):
-    """The whole store: five collections. An async context manager; leaving it releases its connections."""
+    """The whole store: five collections, their log, and all of it as text.
+
+    An async context manager; leaving it releases its connections.
+    """
 
     cache: CacheServiceContract
     users: UserServiceContract
     models: ModelServiceContract
     datasets: DatasetServiceContract
     settings: SettingsServiceContract
+    log: RevisionLogContract
+    archive: ArchiveContract
 
     @abstractmethod
     async def aclose(self) -> None:

@@ -24,6 +24,7 @@ from sarvanom.shared.models.fields import (
     Email,
     JsonObject,
     JsonValue,
+    LongText,
     Message,
     Name,
     QueryBool,
@@ -120,7 +121,7 @@ class Dataset(ResourceModel):
     dataset_id: ResourceId
     name: Name
     description: Text = ""
-    source: Annotated[str, Field(max_length=4096)] = ""
+    source: LongText = ""
     """Where the data is: a path or a URL."""
     format: ShortText = ""
     size: Annotated[Count, INTEGRAL] | None = None

@@ -75,6 +75,7 @@ ResourceId = Annotated[
     StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=ID_PATTERN),
 ]
 ShortText = Annotated[str, StringConstraints(max_length=255, pattern=_PRINTABLE)]
+LongText = Annotated[str, StringConstraints(max_length=4096, pattern=_PRINTABLE)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_PRINTABLE)]
 Text = Annotated[str, StringConstraints(max_length=100_000)]
 

@@ -1,14 +1,22 @@
 """How large a request body may be."""
 
+from typing import Final
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sarvanom.shared.errors import InvalidHeader, PayloadTooLarge
+from sarvanom.web.request_headers import NDJSON, declares
+
+LINE_LIMIT: Final = "sarvanom.line_limit"
+"""Where the scope keeps how many bytes a line may have, if the body is one of lines."""
 
 _MAX_DIGITS = 19
 
 
 class BodyLimitMiddleware:
     """Refuses bodies of more than `limit` bytes: by their declared length, or as they come in if none is declared.
+
+    A body of lines, which is read as it comes in, may be of any length; for each of its lines the limit holds.
 
     Raises `PayloadTooLarge`, and `InvalidHeader` if the length cannot be trusted.
     """
@@ -23,6 +31,9 @@ class BodyLimitMiddleware:
         await self._app(scope, receive, send)
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        is_of_lines = declares(scope, NDJSON)
+        if is_of_lines:
+            scope[LINE_LIMIT] = self._limit
         length: bytes | None = None
         is_chunked = False
         for name, value in scope["headers"]:
@@ -33,19 +44,21 @@ class BodyLimitMiddleware:
             elif name == b"transfer-encoding":
                 is_chunked = True
         if length is not None:
-            self._check_declared(length, is_chunked=is_chunked)
+            self._check_declared(length, is_chunked=is_chunked, is_limited=not is_of_lines)
+            return receive
+        if is_of_lines:
             return receive
         # Without either header an HTTP/1 request has no body (RFC 9112, 6.3); later versions need none to have one.
         if is_chunked or not scope["http_version"].startswith("1"):
             return self._counted(receive)
         return receive
 
-    def _check_declared(self, length: bytes, *, is_chunked: bool) -> None:
+    def _check_declared(self, length: bytes, *, is_chunked: bool, is_limited: bool) -> None:
         if is_chunked:
             raise InvalidHeader("Content-Length and Transfer-Encoding exclude each other")
         if not length.isdigit():
             raise InvalidHeader("Content-Length must be a number of bytes")
-        if len(length) > _MAX_DIGITS or int(length) > self._limit:
+        if is_limited and (len(length) > _MAX_DIGITS or int(length) > self._limit):
             raise self._too_large()
 
     def _counted(self, receive: Receive) -> Receive:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sarvanom.backends.storage.contract import Document, Store, Written
+from sarvanom.backends.storage.contract import Document, Store, Write, Written
 from sarvanom.shared.models.crud_models import CacheEntry, Dataset, ResourceModel
 from sarvanom.shared.resources import Resource
 
@@ -12,12 +12,17 @@ WORDS = ("", "a", "A", "a%", "a_b", "Zed", "\u00e9", "\ud7ff!", "\uffff", "\U000
 
 async def put(store: Store, resource: Resource[Any], item: ResourceModel) -> Written:
     """Store the item, whatever there was."""
-    return await store.write(resource, resource.id_of(item), lambda _: item)
+    return await store.write(putting(resource, item))
 
 
 async def remove(store: Store, resource: Resource[Any], id: str) -> Written:
     """Delete the item."""
-    return await store.write(resource, id, lambda _: None)
+    return await store.write(Write(resource, id, lambda _: None))
+
+
+def putting(resource: Resource[Any], item: ResourceModel) -> Write:
+    """Return the write that stores the item, whatever there was."""
+    return Write(resource, resource.id_of(item), lambda _: item, item)
 
 
 def dataset(id: str, **fields: Any) -> Dataset:

@@ -42,7 +42,7 @@ def test_longest_text_of_the_last_character_is_in_the_range_too(prefix: str) -> 
 def test_statements_of_one_shape_share_one_text() -> None:
     one = page_statement(DATASETS, parse_query(DATASETS, b"size__gte=1&limit=3"), DIALECT, 7)
     other = page_statement(DATASETS, parse_query(DATASETS, b"size__gte=2&limit=9&skip=4"), DIALECT, 8)
-    assert one.text is other.text
+    assert one.sql.text is other.sql.text
     assert one.values == {"value_0_0": 1, "limit": 4, "skip": 0, "now": 7}
     assert other.values == {"value_0_0": 2, "limit": 10, "skip": 4, "now": 8}
 
@@ -50,8 +50,8 @@ def test_statements_of_one_shape_share_one_text() -> None:
 def test_values_stand_in_no_text() -> None:
     filters = b"provider=needle&provider__prefix=needle&provider__in=needle,needle2&limit=77"
     statement = page_statement(MODELS, parse_query(MODELS, filters), DIALECT, 1)
-    assert "needle" not in statement.text
-    assert "77" not in statement.text
+    assert "needle" not in statement.sql.text
+    assert "77" not in statement.sql.text
     assert list(statement.values.values()).count("needle") == 3
 
 
@@ -63,13 +63,13 @@ def test_statements_of_a_collection_that_never_expires_do_not_ask_the_time() -> 
             count_statement(resource, query, DIALECT, 1),
             delete_statement(resource, query.conditions, DIALECT, 1),
         )
-        assert [":now" in statement.text for statement in statements] == [asks] * 3
+        assert [":now" in statement.sql.text for statement in statements] == [asks] * 3
 
 
 def test_count_knows_no_page() -> None:
     query = parse_query(DATASETS, b"size__gte=1&limit=3&skip=2&sort=-size")
     statement = count_statement(DATASETS, query, DIALECT, 7)
-    assert "ORDER BY" not in statement.text
+    assert "ORDER BY" not in statement.sql.text
     assert statement.values == {"value_0_0": 1, "now": 7}
 
 
@@ -78,4 +78,4 @@ def test_page_after_another_binds_its_last_values() -> None:
     query = parse_query(DATASETS, f"sort=size&cursor={first.cursor([-1, 'a'])}".encode())
     statement = page_statement(DATASETS, query, DIALECT, 7)
     assert (statement.values["after_0"], statement.values["after_1"]) == (-1, "a")
-    assert "(coalesce(datasets.size, -1), datasets.dataset_id) >" in statement.text
+    assert "(coalesce(datasets.size, -1), datasets.dataset_id) >" in statement.sql.text

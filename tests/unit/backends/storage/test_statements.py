@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.sqlite.database import DIALECT
 from sarvanom.backends.storage.statements import counter_statements, resource_statements, row_values, stats_statement
 from sarvanom.backends.storage.tables import TABLES
@@ -12,8 +13,8 @@ from sarvanom.shared.models.crud_models import CacheEntry, UserProfile
 from sarvanom.shared.resources import CACHE, RESOURCES, USERS, Resource
 
 
-def parameters(text: str) -> set[str]:
-    return set(re.findall(r":(\w+)", text))
+def parameters(sql: SQL) -> set[str]:
+    return set(re.findall(r":(\w+)", sql.text))
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
@@ -28,8 +29,8 @@ def test_parameters_are_named_like_the_columns(resource: Resource[Any]) -> None:
 
 def test_tags_have_statements_and_other_columns_do_not() -> None:
     statements = resource_statements(CACHE, DIALECT)
-    assert {name: parameters(text) for name, text in statements.insert_tag.items()} == {"tags": {"id", "value"}}
-    assert {name: parameters(text) for name, text in statements.delete_tags.items()} == {"tags": {"id"}}
+    assert {name: parameters(sql) for name, sql in statements.insert_tag.items()} == {"tags": {"id", "value"}}
+    assert {name: parameters(sql) for name, sql in statements.delete_tags.items()} == {"tags": {"id"}}
     assert resource_statements(USERS, DIALECT).insert_tag == {}
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sarvanom.backends.storage.listing import page_statement
 from sarvanom.backends.storage.sqlite.database import DIALECT, open_reader, open_writer
-from sarvanom.backends.storage.tables import COUNTERS, METADATA, TABLES
+from sarvanom.backends.storage.tables import CHANGES, COUNTERS, IDEMPOTENCY_KEYS, METADATA, TABLES
 from sarvanom.shared.query_strings import parse_query
 from sarvanom.shared.resources import RESOURCES, ColumnKind, Resource
 
@@ -21,13 +21,13 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> apsw.Connection:
 
 
 def plan(connection: apsw.Connection, resource: Resource[Any], query_string: bytes) -> str:
-    text, values = page_statement(resource, parse_query(resource, query_string), DIALECT, 0)
-    return "\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values))
+    sql, values = page_statement(resource, parse_query(resource, query_string), DIALECT, 0)
+    return "\n".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql.text}", values))
 
 
 def test_every_collection_has_a_table_and_one_for_each_list_of_tags() -> None:
     assert [*TABLES] == [resource.collection for resource in RESOURCES]
-    assert set(METADATA.tables) == {*TABLES, "cache_tags", COUNTERS.name}
+    assert set(METADATA.tables) == {*TABLES, "cache_tags", COUNTERS.name, CHANGES.name, IDEMPOTENCY_KEYS.name}
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
@@ -70,9 +70,8 @@ def test_index_serves_filters_on_a_cache(connection: apsw.Connection, query_stri
 
 
 def test_database_is_strict_about_types(connection: apsw.Connection) -> None:
-    strict = {row[1]: row[5] for row in connection.execute("PRAGMA table_list") if not row[1].startswith("sqlite_")}
-    assert set(strict) == set(METADATA.tables)
-    assert set(strict.values()) == {1}
+    strict = {row[1]: row[5] for row in connection.execute("PRAGMA table_list")}
+    assert {name: strict[name] for name in METADATA.tables} == dict.fromkeys(METADATA.tables, 1)
 
 
 def test_schema_has_no_table_that_sqlalchemy_would_draw_differently(connection: apsw.Connection) -> None:

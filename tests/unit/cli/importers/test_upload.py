@@ -1,11 +1,11 @@
-"""Items into a collection: order, bounds, conflicts, and the tally."""
+"""Items into a collection: conflicts, refusals, what ends it early, and the tally."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 
-from sarvanom.cli.importers.upload import OnConflict, Outcome, Tally, Upload
+from sarvanom.cli.importers.upload import Tally, note_results
 from sarvanom.shared.contracts.service_contracts import CRUDServiceContract
 from sarvanom.shared.errors import (
     FieldError,
@@ -13,9 +13,11 @@ from sarvanom.shared.errors import (
     ResourceNotFound,
     SarvanOMError,
     ServiceUnavailable,
+    UpstreamFailed,
     UpstreamTimeout,
     ValidationFailed,
 )
+from sarvanom.shared.models.bulk_models import ImportResult, OnConflict, Outcome
 from sarvanom.shared.models.crud_models import SystemSetting
 
 
@@ -29,8 +31,19 @@ async def upload(
     on_conflict: OnConflict = OnConflict.ERROR,
 ) -> Tally:
     tally = Tally(len(items))
-    await Upload(store.settings, tally, on_conflict, concurrency=4).run(items)
+    await send(store, items, tally, on_conflict)
     return tally
+
+
+async def send(
+    store: CRUDServiceContract,
+    items: list[SystemSetting],
+    tally: Tally,
+    on_conflict: OnConflict = OnConflict.ERROR,
+    on_done: Callable[[int], object] = lambda _: None,
+) -> None:
+    results = store.settings.import_items(items, on_conflict=on_conflict)
+    await note_results(results, tally, lambda line: items[line - 1].setting_key, on_done)
 
 
 async def values(store: CRUDServiceContract) -> dict[str, object]:
@@ -44,7 +57,7 @@ async def test_everything_arrives_and_is_counted(store: CRUDServiceContract) -> 
 
 
 @pytest.mark.parametrize("count", [0, 1])
-async def test_fewer_items_than_workers(store: CRUDServiceContract, count: int) -> None:
+async def test_few_items(store: CRUDServiceContract, count: int) -> None:
     assert (await upload(store, make_items(count))).done == count
 
 
@@ -116,37 +129,27 @@ async def test_an_error_that_would_meet_every_item_halts(
 
     monkeypatch.setattr(store.settings, "create", create_until)
     tally = await upload(store, make_items(1000))
-    assert (tally.halted_by, tally.halted_at) == (error, "k10")
+    assert (type(tally.halted_by), tally.halted_at) == (type(error), "k10")
     assert tally.outcomes == {Outcome.CREATED: len(await values(store))}
-    assert 10 <= tally.done < 20
+    assert tally.done == 10
 
 
-async def test_workers_are_few_and_items_are_pulled_when_needed(
-    store: CRUDServiceContract, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    running, pulled, most = 0, 0, 0
+async def test_an_error_of_the_whole_request_halts(store: CRUDServiceContract, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def import_two(items: list[SystemSetting], *, on_conflict: OnConflict) -> AsyncGenerator[ImportResult]:
+        yield ImportResult(line=1, status=201, outcome=Outcome.CREATED)
+        yield ImportResult(line=2, status=201, outcome=Outcome.CREATED)
+        raise UpstreamFailed("It broke off")
 
-    def pull() -> Iterator[SystemSetting]:
-        nonlocal pulled
-        for item in make_items(100):
-            pulled += 1
-            yield item
+    monkeypatch.setattr(store.settings, "import_items", import_two)
+    tally = await upload(store, make_items(5))
+    assert (tally.done, tally.halted_at) == (2, "k2")
+    assert isinstance(tally.halted_by, UpstreamFailed)
 
-    async def create(item: SystemSetting) -> SystemSetting:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        assert len(asyncio.all_tasks()) <= 1 + 4
-        assert pulled <= tally.done + 4
-        await asyncio.sleep(0)
-        running -= 1
-        return item
 
-    monkeypatch.setattr(store.settings, "create", create)
-    tally = Tally(100)
-    told: list[None] = []
-    await Upload(store.settings, tally, concurrency=4, on_done=lambda: told.append(None)).run(pull())
-    assert (most, tally.done, len(told)) == (4, 100, 100)
+async def test_each_line_that_is_done_is_told(store: CRUDServiceContract) -> None:
+    told: list[int] = []
+    await send(store, make_items(5), Tally(5), on_done=told.append)
+    assert told == [1, 2, 3, 4, 5]
 
 
 async def test_a_cancelled_upload_leaves_a_true_tally(
@@ -163,7 +166,7 @@ async def test_a_cancelled_upload_leaves_a_true_tally(
 
     monkeypatch.setattr(store.settings, "create", create_some)
     tally = Tally(100)
-    running = asyncio.create_task(Upload(store.settings, tally).run(make_items(100)))
+    running = asyncio.create_task(send(store, make_items(100), tally))
     await reached.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -2,12 +2,16 @@
 
 import asyncio
 import re
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 LENGTH = re.compile(rb"^content-length: *(\d+)\r$", re.IGNORECASE | re.MULTILINE)
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
 type Talk = Callable[["Conversation"], Awaitable[None]]
 
@@ -39,9 +43,30 @@ class Conversation:
         self.peer.requests.append(request)
         return request
 
+    async def hear_head(self) -> bytes:
+        """Return the next request's head alone."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        self.peer.requests.append(head)
+        return head
+
+    async def hear_chunk(self) -> bytes:
+        """Return the next chunk of the request's body; nothing is its end."""
+        length = int(await self.reader.readuntil(b"\r\n"), 16)
+        return (await self.reader.readexactly(length + 2))[:-2]
+
     async def say(self, text: bytes) -> None:
         self.writer.write(text)
         await self.writer.drain()
+
+    async def say_chunk(self, chunk: bytes) -> None:
+        """Say a chunk of an answer's body; nothing is its end."""
+        await self.say(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+
+    def reset(self) -> None:
+        """Break the connection off, which is no end (RST in place of FIN)."""
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.writer.transport.abort()
 
     async def wait_closed(self) -> None:
         """Wait until the client has closed."""

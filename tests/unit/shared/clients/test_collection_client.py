@@ -159,3 +159,9 @@ async def test_answer_that_is_none_of_the_api(body: bytes) -> None:
         await client.get("ada")
     with pytest.raises(UpstreamFailed):
         await client.list()
+
+
+async def test_past_is_asked_for_by_revision() -> None:
+    client, transport = users()
+    assert (await client.get("ada", at_revision=7)).username == "Ada"
+    assert transport.requests[0].target == b"/users/ada?at_revision=7"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sarvanom.shared.clients.http_response import ResponseReader
+from sarvanom.shared.clients.http_response import ResponseReader, StreamedResponseReader
 from sarvanom.shared.clients.transport import Response
 from sarvanom.shared.errors import UpstreamFailed
 
@@ -115,3 +115,64 @@ def test_endless_head_hits_the_bound() -> None:
     reader.feed(b"HTTP/1.1 200 OK\r\n")
     with pytest.raises(UpstreamFailed, match="larger"):
         read(reader, [b"x: y\r\n"] * 2_000)
+
+
+def stream(pieces: list[bytes]) -> tuple[Response | None, bytes, bool]:
+    """Feed the pieces, taking after each; return the answer, or what came of it and whether it failed."""
+    reader = StreamedResponseReader()
+    taken = bytearray()
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+            taken += reader.take()
+        reader.finish()
+    except UpstreamFailed:
+        return None, bytes(taken + reader.take()), True
+    assert reader.head is not None
+    assert reader.is_complete
+    return Response(*reader.head, bytes(taken)), bytes(taken), False
+
+
+def repeat(reader: StreamedResponseReader, part: bytes) -> None:
+    for _ in range(20_000):
+        reader.feed(part)
+
+
+@given(cases(), st.lists(st.integers(min_value=0), max_size=8))
+def test_streamed_answer_means_the_same_however_it_is_cut(case: Case, places: list[int]) -> None:
+    assert stream(cut(case.raw, places))[0] == case.meaning
+
+
+@given(cases(), st.integers(min_value=0), st.lists(st.integers(min_value=0), max_size=8))
+def test_streamed_answer_that_is_cut_short_is_an_error(case: Case, end: int, places: list[int]) -> None:
+    raw = case.raw[: end % len(case.raw)]
+    answer, came, failed = stream(cut(raw, places))
+    assert case.meaning.body.startswith(came)
+    assert failed or (answer is not None and case.ends_with_connection)
+
+
+@given(cases(), st.lists(st.integers(min_value=0), max_size=8), st.data())
+def test_damaged_stream_fails_the_same_however_it_is_cut(case: Case, places: list[int], data: st.DataObject) -> None:
+    raw = bytearray(case.raw)
+    place = data.draw(st.integers(0, len(raw)))
+    raw[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4))
+    assert stream(cut(bytes(raw), places)) == stream([bytes(raw)])
+
+
+@pytest.mark.parametrize("part", [b"x: y\r\n", b"HTTP/1.1 102 Wait\r\n\r\n"])
+def test_endless_head_of_a_stream_hits_the_bound(part: bytes) -> None:
+    reader = StreamedResponseReader()
+    reader.feed(b"" if part.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\n")
+    with pytest.raises(UpstreamFailed, match="larger"):
+        repeat(reader, part)
+
+
+def test_endless_trailer_of_a_stream_hits_the_bound_and_an_endless_body_does_not() -> None:
+    reader = StreamedResponseReader()
+    reader.feed(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    for _ in range(20_000):
+        reader.feed(b"1;extension=x\r\ny\r\n")
+        assert reader.take() == b"y"
+    reader.feed(b"0\r\n")
+    with pytest.raises(UpstreamFailed, match="larger"):
+        repeat(reader, b"x: y\r\n")

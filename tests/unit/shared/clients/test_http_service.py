@@ -1,5 +1,7 @@
 """Calls to a service, whatever they are about."""
 
+import re
+from collections.abc import AsyncIterator
 from importlib.metadata import version
 
 import pytest
@@ -66,6 +68,55 @@ async def test_problem_is_raised_as_the_error_it_was() -> None:
     transport.outcomes[0].headers = [PROBLEM]  # type: ignore[union-attr]
     with pytest.raises(ResourceNotFound, match="No ada"):
         await ServiceClient(transport).request("GET", "/users/ada")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_what_writes_has_a_key_of_its_own(method: str) -> None:
+    transport = ScriptedTransport([200])
+    service = ServiceClient(transport)
+    for headers in (None, {"x-a": "b"}, {"Idempotency-Key": "mine-0001"}):
+        await service.request(method, "/", headers=headers)
+    first, second, third = [dict(request.headers)[b"idempotency-key"] for request in transport.requests]
+    assert re.fullmatch(rb"[A-Za-z0-9_-]{8,64}", first)
+    assert first < second
+    assert third == b"mine-0001"
+
+
+async def test_what_reads_has_no_key() -> None:
+    transport = ScriptedTransport([200])
+    for method in ("GET", "HEAD", "OPTIONS"):
+        await ServiceClient(transport).request(method, "/")
+    assert all(b"idempotency-key" not in dict(request.headers) for request in transport.requests)
+
+
+async def test_stream_says_who_asks_and_hands_the_answer_over() -> None:
+    async def lines() -> AsyncIterator[bytes]:
+        yield b"one\n"
+        yield b"two\n"
+
+    transport = ScriptedTransport([answer(200, b"0123456789abcdef")])
+    service = ServiceClient(transport, api_key="key-1")
+    async with service.stream("POST", "/users?a=b", body=lines(), headers={"Accept": "c/d"}) as response:
+        assert response.status == 200
+        assert [chunk async for chunk in response.chunks] == [b"0123456789", b"abcdef"]
+        assert transport.open_streams == 1
+    (request,) = transport.requests
+    sent = dict(request.headers)
+    assert (request.method, request.target, transport.bodies) == ("POST", b"/users?a=b", [b"one\ntwo\n"])
+    assert (sent[b"accept"], sent[b"authorization"]) == (b"c/d", b"Bearer key-1")
+    assert transport.open_streams == 0
+
+
+async def test_problem_in_answer_to_a_stream_is_raised_as_the_error_it_was() -> None:
+    problem = answer(404, b'{"code": "not_found", "detail": "No ada"}')
+    problem.headers = [PROBLEM]
+    transport = ScriptedTransport([problem, answer(304), answer(500, b"x" * 3_000_000)])
+    service = ServiceClient(transport)
+    for error, said in ((ResourceNotFound, "No ada"), (InternalError, "304"), (InternalError, "500")):
+        with pytest.raises(error, match=said):
+            async with service.stream("GET", "/users/ada"):
+                raise AssertionError
+    assert transport.open_streams == 0
 
 
 async def test_health_and_version_are_json() -> None:

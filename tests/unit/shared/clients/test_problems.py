@@ -38,9 +38,9 @@ def test_refused_fields_come_along() -> None:
 
 
 def test_headers_that_a_caller_acts_on_come_along() -> None:
-    headers = ((b"retry-after", b"7"), (b"allow", b"GET"), (b"server", b"x"))
+    headers = ((b"retry-after", b"7"), (b"allow", b"GET"), (b"sarvanom-oldest-revision", b"3"), (b"server", b"x"))
     error = error_from_response(problem(503, *headers, code="service_unavailable", detail="Busy"))
-    assert error.headers == {"Retry-After": "7", "Allow": "GET"}
+    assert error.headers == {"Retry-After": "7", "Allow": "GET", "SarvanOM-Oldest-Revision": "3"}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ CHANGING = [
     Request("PUT", b"/", MATCH),
     Request("PUT", b"/", NONE_MATCH),
 ]
+KEY: Headers = [(b"idempotency-key", b"0123456789abcdef-1")]
+KEYED = [Request(one.method, one.target, [*one.headers, *KEY]) for one in CHANGING]
 NOT_CARRIED_OUT: list[Outcome] = [ServiceUnavailable("away"), 429, 503]
 UNKNOWN: list[Outcome] = [UpstreamFailed("broke off"), UpstreamTimeout("late"), 502, 504]
 
@@ -70,18 +72,22 @@ async def test_what_was_not_carried_out_is_retried(request_: Request, outcome: O
     assert inner.requests == [request_] * 3
 
 
-@pytest.mark.parametrize("request_", READING, ids=repr)
+@pytest.mark.parametrize("request_", READING + KEYED, ids=repr)
 @pytest.mark.parametrize("outcome", UNKNOWN, ids=repr)
-async def test_reading_is_retried_when_its_fate_is_unknown(request_: Request, outcome: Outcome) -> None:
+async def test_reading_and_what_has_a_key_are_retried_when_their_fate_is_unknown(
+    request_: Request, outcome: Outcome
+) -> None:
     inner, response = await run([outcome, 200], request_)
     assert isinstance(response, Response)
     assert response.status == 200
-    assert len(inner.requests) == 2
+    assert inner.requests == [request_] * 2
 
 
 @pytest.mark.parametrize("request_", CHANGING, ids=repr)
 @pytest.mark.parametrize("outcome", UNKNOWN, ids=repr)
-async def test_change_is_not_retried_when_its_fate_is_unknown(request_: Request, outcome: Outcome) -> None:
+async def test_change_without_a_key_is_not_retried_when_its_fate_is_unknown(
+    request_: Request, outcome: Outcome
+) -> None:
     inner, result = await run([outcome, 200], request_)
     assert len(inner.requests) == 1
     assert result is outcome or (isinstance(result, Response) and result.status == outcome)
@@ -136,6 +142,31 @@ async def test_retry_after_is_waited_for(status: int, value: bytes) -> None:
     time = Time(luck=0.0)
     inner, _ = await run([Response(status, [(b"retry-after", value)], b""), 200], Request("POST", b"/"), time)
     assert time.slept == [7]
+    assert len(inner.requests) == 2
+
+
+async def test_request_that_is_being_carried_out_is_asked_for_again() -> None:
+    time = Time(luck=0.0)
+    busy = Response(409, [(b"retry-after", b"1")], b"")
+    inner, result = await run([busy, busy, 201], KEYED[0], time)
+    assert isinstance(result, Response)
+    assert (result.status, len(inner.requests), time.slept) == (201, 3, [1, 1])
+
+
+async def test_conflict_is_final() -> None:
+    inner, result = await run([409, 201], KEYED[0])
+    assert isinstance(result, Response)
+    assert (result.status, len(inner.requests)) == (409, 1)
+
+
+async def test_streams_are_not_retried() -> None:
+    inner = ScriptedTransport([503, UpstreamFailed("broke off"), 200])
+    transport = RetryingTransport(inner, environment=Time().environment())
+    async with transport.stream(Request("GET", b"/")) as response:
+        assert response.status == 503
+    with pytest.raises(UpstreamFailed):
+        async with transport.stream(Request("GET", b"/")):
+            raise AssertionError
     assert len(inner.requests) == 2
 
 
@@ -205,3 +236,18 @@ async def test_real_time_and_chance_are_the_defaults() -> None:
     busy = ScriptedTransport([Response(503, [(b"retry-after", b"Sat, 31 Jan 2026 11:00:00 GMT")], b""), 200])
     assert (await transport.send(Request("GET", b"/"))).status == 200
     assert (await RetryingTransport(busy, backoff=Backoff(initial=0.001)).send(Request("GET", b"/"))).status == 200
+
+
+@pytest.mark.parametrize("last", NOT_CARRIED_OUT, ids=repr)
+@pytest.mark.parametrize("first", UNKNOWN, ids=repr)
+@pytest.mark.parametrize("request_", KEYED, ids=repr)
+async def test_write_that_may_have_been_carried_out_is_never_reported_as_refused(
+    request_: Request, first: Outcome, last: Outcome
+) -> None:
+    _, error = await run([first, last, last, last], request_)
+    assert isinstance(error, UpstreamFailed | UpstreamTimeout)
+
+
+async def test_read_is_reported_as_it_went_last() -> None:
+    _, error = await run([UpstreamFailed("broke off"), *[ServiceUnavailable("away")] * 3], Request("GET", b"/"))
+    assert isinstance(error, ServiceUnavailable)

@@ -1,13 +1,10 @@
 """What every transport that carries requests itself promises, over a service that may do its worst."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from sarvanom.shared.clients.httpx_transport import HTTPXTransport
-from sarvanom.shared.clients.keepalive import KeepAliveTransport
 from sarvanom.shared.clients.transport import Headers, Request, Transport
 from sarvanom.shared.errors import InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout
 from tests.unit.shared.clients.peers import OK, Conversation, answering, closing_after, serve, unused_port
@@ -15,23 +12,6 @@ from tests.unit.shared.clients.peers import OK, Conversation, answering, closing
 type Connect = Callable[..., Transport]
 
 GET = Request("GET", b"/users/ada")
-
-
-@pytest.fixture(params=[KeepAliveTransport, HTTPXTransport], ids=["keepalive", "httpx"])
-async def connect(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Connect]:
-    opened: list[Transport] = []
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
-    def connect(url: str, **options: Any) -> Transport:
-        transport: Transport = request.param(url, **{"timeout": 5.0, **options})
-        opened.append(transport)
-        return transport
-
-    yield connect
-    for transport in opened:
-        await transport.aclose()
 
 
 async def test_request_arrives_as_it_was_made(connect: Connect) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sarvanom.shared.errors import InvalidHeader, PayloadTooLarge
-from sarvanom.web.middleware.body_limit import BodyLimitMiddleware
+from sarvanom.web.middleware.body_limit import LINE_LIMIT, BodyLimitMiddleware
 from tests.unit.web.asgi import Untouched, ask, http_scope, is_untouched, read_all
 
 LIMIT = 10
@@ -63,6 +63,22 @@ async def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(body: list[b
     else:
         with pytest.raises(PayloadTooLarge):
             await size_read([CHUNKED], body)
+
+
+LINES = (b"content-type", b"Application/X-NDJSON; charset=utf-8")
+
+
+@pytest.mark.parametrize("length", [(b"content-length", b"40"), CHUNKED])
+async def test_a_body_of_lines_may_be_of_any_length_and_tells_the_limit_of_a_line(length: tuple[bytes, bytes]) -> None:
+    scope = http_scope("POST", headers=[LINES, length])
+    answer = await ask(BodyLimitMiddleware(read_all, LIMIT), scope, body=[b"x" * 20, b"x" * 20])
+    assert (answer.body, scope[LINE_LIMIT]) == (b"40", LIMIT)
+
+
+@pytest.mark.parametrize("headers", [[(b"content-length", b"x")], [(b"content-length", b"1"), CHUNKED]])
+async def test_the_length_of_a_body_of_lines_must_be_one(headers: list[tuple[bytes, bytes]]) -> None:
+    with pytest.raises(InvalidHeader):
+        await size_read([LINES, *headers], [b"x"])
 
 
 async def test_a_later_version_of_http_needs_no_header_to_have_a_body() -> None:

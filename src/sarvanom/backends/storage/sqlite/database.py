@@ -1,5 +1,6 @@
 """The SQLite file: how it is opened, and which version of the schema it holds."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,21 +8,19 @@ from typing import Final
 
 import apsw
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable
 
-from sarvanom.backends.storage.tables import METADATA
+from sarvanom.backends.storage.schema import HEAD, VERSION_TABLE, IncompatibleDatabase, check_version, upgrade_script
 from sarvanom.shared.errors import ServiceUnavailable
 
 DIALECT: Final = sqlite.dialect(paramstyle="named")
-SCHEMA_VERSION: Final = 1
+_BEFORE_ALEMBIC: Final = "0001"
+"""The schema of a file whose `user_version` is 1, which has no version table yet."""
+_HAS_VERSION_TABLE: Final = 2
 APPLICATION_ID: Final = 0x53_41_52_56  # "SARV", in the file's header
-COUNTER_NAMES: Final = ("revision", "hits", "misses", "expirations")
 _BUSY_TIMEOUT_MS: Final = 5_000
 _CACHE_KIB: Final = 32 * 1024
-
-
-class IncompatibleDatabase(Exception):
-    """The file is no database of ours, or a newer version wrote it."""
+_PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
+"""16 MiB: a page that many writes change in between goes into the file once."""
 
 
 @contextmanager
@@ -69,14 +68,29 @@ def open_writer(path: Path) -> apsw.Connection:
     with _named(path), available():
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-        _check_schema(connection)
+        _version(connection)  # before anything in a file is changed that is not ours
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        _keep_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BETWEEN_CHECKPOINTS}")
         connection.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
-        _prepare_schema(connection)
+        migrate(connection)
         return connection
+
+
+def _keep_log(connection: apsw.Connection) -> None:
+    """Switch to a write-ahead log; while another process does so, SQLite calls no busy handler but gives up."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except apsw.BusyError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def open_reader(path: Path) -> apsw.Connection:
@@ -88,13 +102,35 @@ def open_reader(path: Path) -> apsw.Connection:
         return connection
 
 
-def _prepare_schema(connection: apsw.Connection) -> None:
-    """Create the tables in an empty file; several processes may try at once."""
+def migrate_file(path: Path) -> tuple[str | None, str]:
+    """Bring a file to the newest schema; return the version before (None: it was empty) and after.
+
+    Raises:
+        IncompatibleDatabase, ServiceUnavailable: as for `open_writer`.
+    """
+    with _named(path), available():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        connection = apsw.Connection(str(path))
+        try:
+            before = _version(connection)
+        finally:
+            connection.close()
+    open_writer(path).close()
+    return before, HEAD
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """Bring the file to the newest schema, in one transaction; several processes may try at once."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _is_empty(connection):
-            _create_schema(connection)
-        _check_schema(connection)
+        start = _version(connection)
+        if start != HEAD:
+            if start == _BEFORE_ALEMBIC:
+                connection.execute(f"CREATE TABLE {VERSION_TABLE} (version_num TEXT PRIMARY KEY)")
+                connection.execute(f"INSERT INTO {VERSION_TABLE} VALUES ('{start}')")  # noqa: S608 (a constant)
+            connection.execute(upgrade_script("sqlite", start)).fetchall()  # a script runs on as its rows are read
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {_HAS_VERSION_TABLE}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -102,27 +138,17 @@ def _prepare_schema(connection: apsw.Connection) -> None:
         raise
 
 
-def _is_empty(connection: apsw.Connection) -> bool:
-    return not connection.execute("SELECT count(*) FROM sqlite_schema").get
-
-
-def _check_schema(connection: apsw.Connection) -> None:
-    """Refuse a file that is not ours before anything in it is changed."""
-    if _is_empty(connection):
-        return
-    version = connection.pragma("user_version")
+def _version(connection: apsw.Connection) -> str | None:
+    """Return the schema's version, None for an empty file; refuses a file that is not ours, or is not whole."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if not tables:
+        return None
     if connection.pragma("application_id") != APPLICATION_ID:
         raise IncompatibleDatabase("The file belongs to another program")
-    if version != SCHEMA_VERSION:
-        raise IncompatibleDatabase(f"The database has schema {version}; this version knows {SCHEMA_VERSION}")
-
-
-def _create_schema(connection: apsw.Connection) -> None:
-    for table in METADATA.sorted_tables:
-        connection.execute(str(CreateTable(table).compile(dialect=DIALECT)))
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            connection.execute(str(CreateIndex(index).compile(dialect=DIALECT)))
-    for name in COUNTER_NAMES:
-        connection.execute("INSERT INTO counters (name, value) VALUES (?, 0)", (name,))
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    if VERSION_TABLE not in tables and connection.pragma("user_version") == 1:
+        check_version([_BEFORE_ALEMBIC], tables)
+        return _BEFORE_ALEMBIC
+    rows = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}") if VERSION_TABLE in tables else ()  # noqa: S608
+    versions = [version for (version,) in rows]
+    check_version(versions, tables)
+    return str(versions[0])

@@ -1,42 +1,49 @@
 """The embedded store: one SQLite file, read on the event loop where an index answers, written by one thread."""
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final
 
 import apsw
-from pydantic_core import from_json, to_json
 
 from sarvanom.backends.storage.contract import (
-    Decide,
+    NOBODY,
     Document,
     DocumentPage,
+    Origin,
     Removed,
+    Restored,
+    Snapshot,
     Store,
+    Write,
     Written,
 )
+from sarvanom.backends.storage.documents import now_ms
 from sarvanom.backends.storage.listing import count_statement, page_statement
+from sarvanom.backends.storage.log_statements import key_statements
+from sarvanom.backends.storage.pages import fill_page, project
 from sarvanom.backends.storage.sqlite.database import DIALECT, open_writer
+from sarvanom.backends.storage.sqlite.log import SQLiteLog
 from sarvanom.backends.storage.sqlite.reader import Readers
-from sarvanom.backends.storage.sqlite.transaction import Transaction, now_ms
+from sarvanom.backends.storage.sqlite.snapshot import open_snapshot, restore_into
+from sarvanom.backends.storage.sqlite.transaction import Transaction
 from sarvanom.backends.storage.sqlite.writer import GroupWriter
-from sarvanom.backends.storage.statements import (
-    counter_statements,
-    resource_statements,
-    stats_statement,
-)
+from sarvanom.backends.storage.statements import resource_statements, stats_statement
 from sarvanom.shared.errors import SarvanOMError
 from sarvanom.shared.models.crud_models import CacheStats
 from sarvanom.shared.queries import Condition, ListQuery
 from sarvanom.shared.resources import RESOURCES, Resource
 
-MAX_PAGE_BYTES: Final = 16 * 2**20
 RECLAIM_BATCH: Final = 1_000
-_COUNTERS: Final = counter_statements(DIALECT)
+_KEYS: Final = key_statements(DIALECT)
 
 
 class SQLiteStore(Store):
     """A `Store` in one file; several processes may open it at once."""
+
+    log: SQLiteLog
 
     def __init__(self, path: Path) -> None:
         """Open the file and create what is missing.
@@ -46,14 +53,16 @@ class SQLiteStore(Store):
             ServiceUnavailable: it cannot be opened.
         """
         connection = open_writer(path)
+        self._path = path
         self._writer = GroupWriter(connection)
         self._readers = Readers(path)
+        self.log = SQLiteLog(self._readers, self._writer)
         self._uncounted = {"hits": 0, "misses": 0}
         self._flushing = asyncio.Lock()
         self._is_closed = False
 
     async def read(self, resource: Resource[Any], id: str) -> Document | None:
-        text = resource_statements(resource, DIALECT).read
+        text = resource_statements(resource, DIALECT).read.text
         if resource.lifetime is None:
             row = self._readers.fetch_one(text, {"id": id})
         else:
@@ -61,8 +70,15 @@ class SQLiteStore(Store):
             self._uncounted["misses" if row is None else "hits"] += 1
         return None if row is None else Document(id, *row)
 
-    async def write(self, resource: Resource[Any], id: str, decide: Decide) -> Written:
-        return await self._writer.submit(lambda transaction: transaction.write(resource, id, decide))
+    async def write(self, write: Write) -> Written:
+        written = await self._writer.submit(lambda transaction: transaction.write(write))
+        self.log.announce()
+        return written
+
+    async def write_all(self, writes: Sequence[Write]) -> list[Written | SarvanOMError]:
+        outcomes = await self._writer.submit(lambda transaction: transaction.write_all(writes))
+        self.log.announce()
+        return outcomes
 
     async def list(self, resource: Resource[Any], query: ListQuery) -> DocumentPage:
         def select(connection: apsw.Connection) -> DocumentPage:
@@ -72,21 +88,35 @@ class SQLiteStore(Store):
             return self._readers.inline(select)
         return await self._readers.in_thread(select)
 
-    async def delete_where(self, resource: Resource[Any], conditions: tuple[Condition, ...]) -> Removed:
-        return await self._writer.submit(lambda transaction: transaction.delete_where(resource, conditions))
+    async def delete_where(
+        self, resource: Resource[Any], conditions: tuple[Condition, ...], origin: Origin = NOBODY
+    ) -> Removed:
+        return await self._writer.submit(lambda transaction: transaction.delete_where(resource, conditions, origin))
 
     async def reclaim(self) -> int:
         await self._flush_counters()
         expiring = [resource for resource in RESOURCES if resource.lifetime is not None]
         return sum([await self._reclaim_from(resource) for resource in expiring])
 
+    async def forget_keys(self, before: str) -> int:
+        due = self._readers.fetch_one(_KEYS.is_due.text, {"before": before, "limit": RECLAIM_BATCH})
+        if due is None or due[0] is None:
+            return 0
+        return await self._writer.submit(lambda transaction: transaction.forget_keys(before, RECLAIM_BATCH))
+
     async def stats(self, resource: Resource[Any]) -> CacheStats:
         await self._flush_counters()
         return await self._readers.in_thread(lambda connection: _select_stats(connection, resource))
 
-    async def revision(self) -> int:
-        row = self._readers.fetch_one(_COUNTERS.read, {"counter": "revision"})
-        return row[0] if row is not None else 0
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        return open_snapshot(self._path)
+
+    async def restore(
+        self, revisions: Mapping[str, int], batches: AsyncIterator[Sequence[Restored]]
+    ) -> Mapping[str, int]:
+        counts = await restore_into(self._path, revisions, batches)
+        self.log.announce()
+        return counts
 
     async def aclose(self) -> None:
         if not self._is_closed:
@@ -135,41 +165,20 @@ def _select_page(connection: apsw.Connection, resource: Resource[Any], query: Li
     try:
         total = None
         if query.include_total:
-            text, values = count_statement(resource, query, DIALECT, now)
-            total = connection.execute(text, values).get
-        text, values = page_statement(resource, query, DIALECT, now)
-        bodies, cursor = _fill_page(connection.execute(text, values), query)
+            sql, values = count_statement(resource, query, DIALECT, now)
+            total = connection.execute(sql.text, values).get
+        sql, values = page_statement(resource, query, DIALECT, now)
+        bodies, cursor = fill_page(connection.execute(sql.text, values), query)
     finally:
         connection.execute("COMMIT") if query.include_total else None
     if query.fields is not None:
-        bodies = [_project(body, query.fields) for body in bodies]
+        bodies = [project(body, query.fields) for body in bodies]
     return DocumentPage(bodies, cursor, total)
-
-
-def _fill_page(rows: apsw.Cursor, query: ListQuery) -> tuple[list[bytes], str | None]:
-    """Take rows until the page is full; a cursor follows if there was one more."""
-    bodies: list[bytes] = []
-    room = MAX_PAGE_BYTES
-    last: tuple[Any, ...] = ()
-    for row in rows:
-        body = row[0]
-        room -= len(body)
-        if len(bodies) == query.limit or (room < 0 and bodies):
-            rows.close()
-            return bodies, query.cursor(last[1:])
-        bodies.append(body)
-        last = row
-    return bodies, None
-
-
-def _project(body: bytes, fields: tuple[str, ...]) -> bytes:
-    item = from_json(body)
-    return to_json({name: item[name] for name in fields})
 
 
 def _select_stats(connection: apsw.Connection, resource: Resource[Any]) -> CacheStats:
     counters = dict(connection.execute("SELECT name, value FROM counters"))
-    row = connection.execute(stats_statement(resource, DIALECT), {"now": now_ms()}).fetchone()
+    row = connection.execute(stats_statement(resource, DIALECT).text, {"now": now_ms()}).fetchone()
     entries, size = row if row is not None else (0, 0)
     return CacheStats(
         entries=entries,

@@ -1,144 +1,232 @@
-"""What can be done inside a write transaction, and how a stored document is put together."""
+"""What can be done inside a write transaction of the SQLite file."""
 
-import time
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 import apsw
 
-from sarvanom.backends.storage.contract import MAX_DOCUMENT_BYTES, Decide, Document, Removed, Written
+from sarvanom.backends.storage.contract import Document, Origin, Removed, Write, Written
+from sarvanom.backends.storage.documents import (
+    KeyRow,
+    Moment,
+    Stored,
+    check_last_change,
+    compose,
+    entry_of,
+    key_row_of,
+    row_of,
+    text_of,
+    unique_conflict,
+)
 from sarvanom.backends.storage.listing import delete_statement
+from sarvanom.backends.storage.log_statements import key_statements, log_statements
+from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.sqlite.database import DIALECT
+from sarvanom.backends.storage.sqlite.pending import Foreseen, Pending, may_wait
 from sarvanom.backends.storage.statements import (
     ResourceStatements,
     counter_statements,
     resource_statements,
     row_values,
 )
-from sarvanom.shared.errors import FieldError, PayloadTooLarge, ResourceConflict
-from sarvanom.shared.models.crud_models import ResourceModel
+from sarvanom.shared.errors import SarvanOMError
 from sarvanom.shared.queries import Condition
-from sarvanom.shared.resources import Resource, format_timestamp
+from sarvanom.shared.resources import Resource
 
 _COUNTERS = counter_statements(DIALECT)
+_LOG = log_statements(DIALECT)
+_KEYS = key_statements(DIALECT)
 
 
 class Transaction:
-    """A write transaction that is under way; each write takes the next revision."""
+    """A write transaction that is under way; each write takes the next revision of its resource's sequence."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._revision: int = connection.execute(_COUNTERS.read, {"counter": "revision"}).get
-        self._started_at = self._revision
-        now = datetime.now(UTC)
-        self._timestamp = format_timestamp(now)
-        self._now = int(now.timestamp() * 1000)
+        self._revisions: dict[str, int] = {}
+        self._advanced: set[str] = set()
+        self._moment = Moment.now()
         self._expirations = 0
+        self._foreseen = Foreseen()
+        self._pending = Pending()
 
-    def write(self, resource: Resource[Any], id: str, decide: Decide) -> Written:
+    def write_all(self, writes: Sequence[Write]) -> list[Written | SarvanOMError]:
+        """Carry out several writes as `Store.write_all` promises."""
+        self._pending.flush(self._connection)
+        self._foreseen.read(self._connection, writes)
+        try:
+            return [self._attempt(write) for write in writes]
+        finally:
+            self._foreseen.forget()
+
+    def write(self, write: Write) -> Written:
         """Change one resource as `Store.write` promises."""
-        statements = resource_statements(resource, DIALECT)
-        current = self._current(statements, id)
-        item = decide(current)
-        if item is None:
-            self._connection.execute(statements.delete, {"id": id})
-            self._revision += 1
-            return Written(self._revision, None)
-        document = self._compose(id, item, current)
-        self._store(resource, statements, document, item, is_new=current is None)
-        self._revision += 1
-        return Written(self._revision, document)
+        key = write.origin.key
+        if key is not None and (known := self._known(key.key)) is not None:
+            return known.written(write)
+        statements = resource_statements(write.resource, DIALECT)
+        before = self._current(write.resource, statements, write.id)
+        if write.revert is not None:
+            check_last_change(write, self._last_change(write))
+        item = write.decide(None if before is None else before.document)
+        written = self._change(write, statements, before, item)
+        if key is not None:
+            is_derivable = write.item is not None and write.revert is None
+            self._pending.add_key(key_row_of(key, written, self._moment, derivable=is_derivable))
+        return written
 
-    def delete_where(self, resource: Resource[Any], conditions: tuple[Condition, ...]) -> Removed:
+    def delete_where(self, resource: Resource[Any], conditions: tuple[Condition, ...], origin: Origin) -> Removed:
         """Delete the live rows that match; one revision for all of them."""
-        text, values = delete_statement(resource, conditions, DIALECT, self._now)
-        self._connection.execute(text, values)
+        key = origin.key
+        if key is not None and (known := self._known(key.key)) is not None:
+            return known.removed(origin)
+        self._pending.flush(self._connection)
+        self._run(*delete_statement(resource, conditions, DIALECT, self._moment.ms))
         deleted = self._connection.changes()
-        self._revision += 1 if deleted else 0
-        return Removed(self._revision, deleted)
+        revision = self._advance(resource) if deleted else self._revision(resource.sequence)
+        if key is not None:
+            count = str(deleted).encode()
+            self._pending.add_key(KeyRow(key.key, key.fingerprint, self._moment.timestamp, revision, None, count))
+        return Removed(revision, deleted)
 
     def reclaim(self, collection: str, limit: int) -> int:
         """Delete at most `limit` expired rows; no revision, for nobody could see them any more."""
         self._connection.execute(
             f"DELETE FROM {collection} WHERE rowid IN "  # noqa: S608 (the name comes from a declaration)
             f"(SELECT rowid FROM {collection} WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)",
-            {"now": self._now, "limit": limit},
+            {"now": self._moment.ms, "limit": limit},
         )
         reclaimed = self._connection.changes()
         self._expirations += reclaimed
         return reclaimed
 
+    def forget_keys(self, before: str, limit: int) -> int:
+        """Delete at most `limit` idempotency keys first used before a time."""
+        number = self._run(_KEYS.is_due, {"before": before, "limit": limit}).get
+        if number is None:
+            return 0
+        self._run(_KEYS.forget, {"number": number})
+        return self._connection.changes()
+
+    def compact(self, floor: int, until: int) -> None:
+        """Let go of the revisions after the floor, up to `until`, which becomes the floor."""
+        self._run(_LOG.drop_superseded, {"floor": floor, "until": until})
+        self._run(_LOG.drop_deletions, {"floor": floor, "until": until})
+        self._run(_COUNTERS.put, {"counter": "floor", "amount": until})
+
+    def counter(self, name: str) -> int:
+        """Return one of the store's counters."""
+        value: int = self._run(_COUNTERS.read, {"counter": name}).get
+        return value
+
     def count(self, name: str, amount: int) -> None:
         """Add to one of the store's counters."""
-        self._connection.execute(_COUNTERS.add, {"counter": name, "amount": amount})
+        self._run(_COUNTERS.add, {"counter": name, "amount": amount})
 
     def finish(self) -> None:
-        """Write what the transaction's parts have in common; to be called before the commit."""
-        if self._revision != self._started_at:
-            self._connection.execute(_COUNTERS.put, {"counter": "revision", "amount": self._revision})
+        """Store what waits, and what the transaction's parts have in common; to be called before the commit."""
+        self._pending.flush(self._connection)
+        for sequence in self._advanced:
+            self._run(_COUNTERS.put, {"counter": sequence, "amount": self._revisions[sequence]})
         if self._expirations:
             self.count("expirations", self._expirations)
 
-    def _current(self, statements: ResourceStatements, id: str) -> Document | None:
-        row = self._connection.execute(statements.current, {"id": id}).fetchone()
+    def _change(self, write: Write, statements: ResourceStatements, before: Stored | None, item: Any) -> Written:
+        """Store what was decided, and log it, under the next revision."""
+        resource = write.resource
+        after: Stored | None = None
+        revision = self._revision(resource.sequence) + 1
+        if item is not None:
+            created_at = self._created_at(write, before)
+            after = Stored(
+                compose(write.id, text_of(write, item), created_at, self._moment.timestamp, revision), item.service
+            )
+            self._store(resource, statements, after, item, is_new=before is None)
+        elif before is not None:
+            self._flush_if_pending(resource, write.id)
+            self._run(statements.delete, {"id": write.id})
+        self._advance(resource)
+        if resource.is_logged:
+            self._pending.add_entry(entry_of(write, before, after, revision, self._moment))
+        return Written(revision, None if after is None else after.document)
+
+    def _created_at(self, write: Write, before: Stored | None) -> str:
+        if before is not None:
+            return before.document.created_at
+        restored = None if write.revert is None else write.revert.created_at
+        return restored or self._moment.timestamp
+
+    def _revision(self, sequence: str) -> int:
+        if sequence not in self._revisions:
+            self._revisions[sequence] = self.counter(sequence)
+        return self._revisions[sequence]
+
+    def _advance(self, resource: Resource[Any]) -> int:
+        sequence = resource.sequence
+        self._revisions[sequence] = revision = self._revision(sequence) + 1
+        self._advanced.add(sequence)
+        return revision
+
+    def _attempt(self, write: Write) -> Written | SarvanOMError:
+        try:
+            return self.write(write)
+        except SarvanOMError as error:
+            return error
+
+    def _flush_if_pending(self, resource: Resource[Any], id: str) -> None:
+        if (resource.collection, id) in self._pending.stored:
+            self._pending.flush(self._connection)
+
+    def _known(self, key: str) -> KeyRow | None:
+        if key in self._pending.keys:
+            return self._pending.keys[key]
+        if self._foreseen.has_key(key):
+            return self._foreseen.take_key(key)
+        row = self._run(_KEYS.read, {"key": key}).fetchone()
+        return None if row is None else KeyRow(*row)
+
+    def _last_change(self, write: Write) -> int | None:
+        self._pending.flush(self._connection)
+        last: int | None = self._run(_LOG.last, {"collection": write.resource.collection, "id": write.id}).get
+        return last
+
+    def _current(self, resource: Resource[Any], statements: ResourceStatements, id: str) -> Stored | None:
+        place = (resource.collection, id)
+        if place in self._pending.stored:
+            return self._pending.stored[place]
+        if self._foreseen.has_row(place):
+            row = self._foreseen.take_row(place)
+        else:
+            row = self._run(statements.current, {"id": id}).fetchone()
         if row is None:
             return None
-        revision, created_at, body, expires_at = row
-        if expires_at is not None and expires_at <= self._now:
-            self._connection.execute(statements.delete, {"id": id})
+        revision, created_at, body, service, expires_at = row
+        if expires_at is not None and expires_at <= self._moment.ms:
+            self._run(statements.delete, {"id": id})
             self._expirations += 1
             return None
-        return Document(id, revision, created_at, body)
-
-    def _compose(self, id: str, item: ResourceModel, current: Document | None) -> Document:
-        """Put the server's fields behind the caller's, in the text as it will be served."""
-        created_at = self._timestamp if current is None else current.created_at
-        revision = self._revision + 1
-        fields = f',"created_at":"{created_at}","updated_at":"{self._timestamp}","revision":{revision}}}'
-        body = item.to_json()[:-1] + fields.encode()
-        if len(body) > MAX_DOCUMENT_BYTES:
-            raise PayloadTooLarge(f"A resource may have at most {MAX_DOCUMENT_BYTES} bytes, also as the sum of patches")
-        return Document(id, revision, created_at, body)
+        return Stored(Document(id, revision, created_at, body), service)
 
     def _store(
-        self,
-        resource: Resource[Any],
-        statements: ResourceStatements,
-        document: Document,
-        item: Any,
-        *,
-        is_new: bool,
+        self, resource: Resource[Any], statements: ResourceStatements, stored: Stored, item: Any, *, is_new: bool
     ) -> None:
-        values = row_values(resource)
-        row = values.scalars(item)
-        row |= {
-            "id": document.id,
-            "revision": document.revision,
-            "created_at": document.created_at,
-            "updated_at": self._timestamp,
-            "body": document.body,
-        }
-        if resource.lifetime is not None:
-            lifetime = resource.lifetime(item)
-            row["expires_at"] = None if lifetime is None else self._now + lifetime * 1000
+        document = stored.document
+        row = row_of(resource, document, item, self._moment)
+        if is_new and may_wait(resource):
+            self._pending.add_row(resource, stored, row)
+            return
+        self._flush_if_pending(resource, document.id)
         try:
-            self._connection.execute(statements.insert if is_new else statements.update, row)
+            self._run(statements.insert if is_new else statements.update, row)
         except apsw.ConstraintError as error:
-            raise _conflict(resource, error) from None
-        for column, tags in values.tags(item).items():
+            # SQLite names the column: "UNIQUE constraint failed: users.email".
+            raise unique_conflict(resource, str(error).rpartition(".")[2]) from None
+        for column, tags in row_values(resource).tags(item).items():
             if not is_new:
-                self._connection.execute(statements.delete_tags[column], {"id": document.id})
+                self._run(statements.delete_tags[column], {"id": document.id})
             for tag in tags:
-                self._connection.execute(statements.insert_tag[column], {"id": document.id, "value": tag})
+                self._run(statements.insert_tag[column], {"id": document.id, "value": tag})
 
-
-def now_ms() -> int:
-    """Return the time in ms since 1970."""
-    return time.time_ns() // 1_000_000
-
-
-def _conflict(resource: Resource[Any], error: apsw.ConstraintError) -> ResourceConflict:
-    """Name the field whose uniqueness SQLite defends ("UNIQUE constraint failed: users.email")."""
-    field = str(error).rpartition(".")[2]
-    message = f"Another {resource.name} has this {field}"
-    return ResourceConflict(message, errors=[FieldError(field, message)])
+    def _run(self, sql: SQL, values: dict[str, Any] | tuple[Any, ...]) -> apsw.Cursor:
+        """Execute a statement with values by name, or in the order of its parameters."""
+        return self._connection.execute(sql.text, values)

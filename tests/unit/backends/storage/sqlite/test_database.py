@@ -8,17 +8,15 @@ from pathlib import Path
 import apsw
 import pytest
 
+from sarvanom.backends.storage.schema import HEAD, VERSION_TABLE, IncompatibleDatabase
 from sarvanom.backends.storage.sqlite.database import (
     APPLICATION_ID,
-    COUNTER_NAMES,
-    SCHEMA_VERSION,
-    IncompatibleDatabase,
     available,
     open_reader,
     open_writer,
     translated,
 )
-from sarvanom.backends.storage.tables import METADATA
+from sarvanom.backends.storage.tables import COUNTER_NAMES, METADATA
 from sarvanom.shared.errors import ServiceUnavailable
 
 
@@ -32,10 +30,10 @@ def hooks() -> Iterator[list[Callable[[apsw.Connection], None]]]:
 def test_new_file_has_the_tables_and_counters_and_our_mark(file: Path) -> None:
     with closing(open_writer(file)) as connection:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-        assert tables == set(METADATA.tables)
+        assert tables == {*METADATA.tables, VERSION_TABLE}
         assert dict(connection.execute("SELECT name, value FROM counters")) == dict.fromkeys(COUNTER_NAMES, 0)
         assert connection.pragma("application_id") == APPLICATION_ID
-        assert connection.pragma("user_version") == SCHEMA_VERSION
+        assert connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").get == HEAD
 
 
 def test_writer_waits_for_the_disk_and_keeps_foreign_keys(file: Path) -> None:
@@ -93,13 +91,6 @@ def test_database_of_another_program_is_left_as_it_was(file: Path) -> None:
     assert file.read_bytes() == before
 
 
-def test_database_of_another_version_is_refused_by_its_number(file: Path) -> None:
-    with closing(open_writer(file)) as connection:
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    with pytest.raises(IncompatibleDatabase, match=f"schema {SCHEMA_VERSION + 1}; this version knows {SCHEMA_VERSION}"):
-        open_writer(file)
-
-
 def test_file_that_is_locked_is_not_opened(file: Path) -> None:
     with closing(open_writer(file)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -125,7 +116,7 @@ def test_full_disk_leaves_no_half_made_schema(
         open_writer(file)
     hooks.clear()
     with closing(open_writer(file)) as connection:
-        assert connection.pragma("user_version") == SCHEMA_VERSION
+        assert connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").get == HEAD
 
 
 def test_commit_of_the_schema_that_fails_says_why(file: Path, hooks: list[Callable[[apsw.Connection], None]]) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 import apsw
 import pytest
 
+from sarvanom.backends.storage.schema import IncompatibleDatabase
 from sarvanom.backends.storage.sqlite import reader as reader_module
-from sarvanom.backends.storage.sqlite.database import IncompatibleDatabase, open_writer
+from sarvanom.backends.storage.sqlite.database import open_writer
 from sarvanom.backends.storage.sqlite.reader import Readers
+from sarvanom.backends.storage.tables import COUNTER_NAMES
 from sarvanom.shared.errors import ServiceUnavailable
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
@@ -30,7 +32,7 @@ def count(connection: apsw.Connection) -> int:
 
 
 async def test_all_ways_read_the_same(readers: Readers) -> None:
-    assert readers.inline(count) == await readers.in_thread(count) == 4
+    assert readers.inline(count) == await readers.in_thread(count) == len(COUNTER_NAMES)
     text = "SELECT name FROM counters WHERE name = :name"
     assert readers.fetch_one(text, {"name": "hits"}) == ("hits",)
     assert readers.fetch_one(text, {"name": "nothing"}) is None
@@ -53,7 +55,7 @@ async def test_query_that_takes_too_long_is_given_up(readers: Readers, monkeypat
         patched.setattr(reader_module, "_QUERY_SECONDS", -1.0)
         with pytest.raises(ServiceUnavailable, match="too busy"):
             await readers.in_thread(lambda connection: connection.execute(ENDLESS).get)
-    assert await readers.in_thread(count) == 4
+    assert await readers.in_thread(count) == len(COUNTER_NAMES)
 
 
 async def test_query_that_is_interrupted_is_unavailable(readers: Readers) -> None:

@@ -9,11 +9,12 @@ import apsw
 import orjson
 import pytest
 
-from sarvanom.backends.storage.contract import Removed
+from sarvanom.backends.storage import pages as pages_module
+from sarvanom.backends.storage.contract import Removed, Write
+from sarvanom.backends.storage.documents import Moment
+from sarvanom.backends.storage.schema import IncompatibleDatabase
 from sarvanom.backends.storage.sqlite import reader as reader_module
 from sarvanom.backends.storage.sqlite import store as store_module
-from sarvanom.backends.storage.sqlite import transaction as transaction_module
-from sarvanom.backends.storage.sqlite.database import IncompatibleDatabase
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
 from sarvanom.shared.errors import ResourceConflict, ServiceUnavailable
 from sarvanom.shared.models.crud_models import UserProfile
@@ -27,8 +28,8 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_700_000_000_000
-        for module in (store_module, transaction_module):
-            monkeypatch.setattr(module, "now_ms", lambda: self.now)
+        monkeypatch.setattr(store_module, "now_ms", lambda: self.now)
+        monkeypatch.setattr(Moment, "now", lambda: Moment("2023-11-14T22:13:20.000000Z", self.now))
 
 
 def expire(file: Path, where: str = "true") -> None:
@@ -61,7 +62,7 @@ async def test_decision_is_told_what_is_stored(store: SQLiteStore) -> None:
         seen.append(current)
 
     written = await put(store, DATASETS, dataset("a"))
-    removed = await store.write(DATASETS, "a", decide)
+    removed = await store.write(Write(DATASETS, "a", decide))
     assert seen == [written.document]
     assert (removed.revision, removed.document) == (2, None)
     assert await store.read(DATASETS, "a") is None
@@ -69,8 +70,8 @@ async def test_decision_is_told_what_is_stored(store: SQLiteStore) -> None:
 
 async def test_refused_write_changes_nothing(store: SQLiteStore) -> None:
     with pytest.raises(Refused):
-        await store.write(DATASETS, "a", refuse)
-    assert await store.revision() == 0
+        await store.write(Write(DATASETS, "a", refuse))
+    assert (await store.log.bounds()).head == 0
 
 
 @pytest.mark.parametrize(("taken", "field"), [({"username": "ADA"}, "username"), ({"email": "ADA@E.ORG"}, "email")])
@@ -80,14 +81,14 @@ async def test_conflict_names_the_field(store: SQLiteStore, taken: dict[str, str
     with pytest.raises(ResourceConflict) as caught:
         await put(store, USERS, other)
     assert [error.field for error in caught.value.errors] == [field]
-    assert await store.revision() == 1
+    assert (await store.log.bounds()).head == 1
 
 
 async def test_page_ends_where_its_bytes_do(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(6):
         await put(store, DATASETS, dataset(str(number)))
     size = len((await store.list(DATASETS, parse_query(DATASETS, b"limit=1"))).bodies[0])
-    monkeypatch.setattr(store_module, "MAX_PAGE_BYTES", 2 * size)
+    monkeypatch.setattr(pages_module, "MAX_PAGE_BYTES", 2 * size)
     found, query = [], b"limit=5"
     for length in (2, 2, 2):
         page = await store.list(DATASETS, parse_query(DATASETS, query))
@@ -101,7 +102,7 @@ async def test_page_ends_where_its_bytes_do(store: SQLiteStore, monkeypatch: pyt
 async def test_item_larger_than_a_page_is_a_page_alone(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for id in "ab":
         await put(store, DATASETS, dataset(id))
-    monkeypatch.setattr(store_module, "MAX_PAGE_BYTES", 1)
+    monkeypatch.setattr(pages_module, "MAX_PAGE_BYTES", 1)
     page = await store.list(DATASETS, parse_query(DATASETS, b"include_total=true"))
     assert (len(page.bodies), page.total) == (1, 2)
     assert page.next_cursor is not None
@@ -191,16 +192,15 @@ async def test_expired_entries_are_reclaimed_in_batches(
     monkeypatch.setattr(store_module, "RECLAIM_BATCH", 4)
     for number in range(12):
         await put(store, CACHE, entry(str(number), tags=["t"], ttl=None if number >= 10 else 60))
-    revision = await store.revision()
     assert await store.reclaim() == 0
     expire(file, "expires_at IS NOT NULL")
     assert (await store.stats(CACHE)).entries == 2
     assert [await store.reclaim() for _ in range(4)] == [4, 4, 2, 0]
     stats = await store.stats(CACHE)
     assert (stats.entries, stats.expirations) == (2, 10)
-    assert await store.revision() == revision
     with closing(apsw.Connection(str(file))) as other:
         assert other.execute("SELECT count(*) FROM cache_tags").get == 2
+    assert (await put(store, CACHE, entry("next"))).revision == 13
 
 
 async def test_expired_entry_is_absent_before_it_is_reclaimed(store: SQLiteStore, file: Path) -> None:
@@ -209,7 +209,7 @@ async def test_expired_entry_is_absent_before_it_is_reclaimed(store: SQLiteStore
     assert await store.read(CACHE, "a") is None
     assert (await store.list(CACHE, parse_query(CACHE, b""))).bodies == []
     with pytest.raises(Refused):
-        await store.write(CACHE, "a", lambda current: refuse(current) if current is None else None)
+        await store.write(Write(CACHE, "a", lambda current: refuse(current) if current is None else None))
     second = await put(store, CACHE, entry("a", tags=["new"]))
     assert second.revision == first.revision + 1
     assert (await store.stats(CACHE)).expirations == 1

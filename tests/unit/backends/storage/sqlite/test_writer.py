@@ -9,13 +9,14 @@ from pathlib import Path
 import apsw
 import pytest
 
+from sarvanom.backends.storage.contract import Write
 from sarvanom.backends.storage.sqlite import writer as writer_module
 from sarvanom.backends.storage.sqlite.database import open_writer
 from sarvanom.backends.storage.sqlite.transaction import Transaction
 from sarvanom.backends.storage.sqlite.writer import GroupWriter
 from sarvanom.shared.errors import ServiceUnavailable
 from sarvanom.shared.resources import DATASETS
-from tests.unit.backends.storage.rows import Refused, dataset, refuse
+from tests.unit.backends.storage.rows import Refused, dataset, putting, refuse
 
 HELD = 1  # the commit of the work that holds the writer back
 
@@ -68,11 +69,11 @@ async def probe(file: Path) -> AsyncIterator[Probe]:
 
 
 def write(id: str) -> Work:
-    return lambda transaction: transaction.write(DATASETS, id, lambda _: dataset(id)).revision
+    return lambda transaction: transaction.write(putting(DATASETS, dataset(id))).revision
 
 
 def refused(transaction: Transaction) -> object:
-    return transaction.write(DATASETS, "refused", refuse)
+    return transaction.write(Write(DATASETS, "refused", refuse))
 
 
 def ids(transaction: Transaction) -> list[str]:
@@ -153,10 +154,10 @@ async def test_disk_that_is_full_fails_writes_until_there_is_room(probe: Probe) 
     big = dataset("big", description="x" * 50_000)
     for _ in range(2):
         with pytest.raises(ServiceUnavailable, match="cannot be used"):
-            await probe.writer.submit(lambda transaction: transaction.write(DATASETS, "big", lambda _: big))
+            await probe.writer.submit(lambda transaction: transaction.write(putting(DATASETS, big)))
     assert await probe.writer.submit(ids) == []
     connection.pragma("max_page_count", used + 1_000)
-    written = await probe.writer.submit(lambda transaction: transaction.write(DATASETS, "big", lambda _: big))
+    written = await probe.writer.submit(lambda transaction: transaction.write(putting(DATASETS, big)))
     assert written.revision == 1
 
 

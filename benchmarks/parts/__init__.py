@@ -1,0 +1,1 @@
+"""What is measured besides the load on all systems, each part on its own."""

@@ -1,0 +1,159 @@
+"""How documents, rows, log entries and idempotency keys are put together: the same for every database."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Self
+
+from sarvanom.backends.storage.contract import (
+    MAX_DOCUMENT_BYTES,
+    Document,
+    IdempotencyKey,
+    Origin,
+    Removed,
+    Write,
+    Written,
+)
+from sarvanom.backends.storage.log import Change
+from sarvanom.backends.storage.statements import row_values
+from sarvanom.shared.changes import ChangeKind
+from sarvanom.shared.errors import FieldError, IdempotencyKeyReused, PayloadTooLarge, ResourceConflict, RevertConflict
+from sarvanom.shared.models.crud_models import ResourceModel
+from sarvanom.shared.resources import Resource, format_timestamp
+
+
+class Moment(NamedTuple):
+    """One instant: as it is stored, and in ms since 1970."""
+
+    timestamp: str
+    ms: int
+
+    @classmethod
+    def now(cls) -> Self:
+        """Return the present."""
+        now = datetime.now(UTC)
+        return cls(format_timestamp(now), int(now.timestamp() * 1000))
+
+
+def now_ms() -> int:
+    """Return the time in ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Stored(NamedTuple):
+    """What a row holds: its document, and the service that owns it."""
+
+    document: Document
+    service: str
+
+
+class KeyRow(NamedTuple):
+    """What is remembered of an idempotency key: whose it is, and what came of it.
+
+    `body` is the outcome where the request cannot be asked for it again: a patch's document, a deletion's count.
+    """
+
+    key: str
+    fingerprint: bytes
+    time: str
+    revision: int
+    created_at: str | None
+    body: bytes | None
+
+    def written(self, write: Write) -> Written:
+        """Return the outcome of the first request; raises `IdempotencyKeyReused` if this is another one."""
+        self._check(write.origin)
+        if self.created_at is None:
+            return Written(self.revision, None, is_replay=True)
+        if self.body is not None:
+            return Written(self.revision, Document(write.id, self.revision, self.created_at, self.body), is_replay=True)
+        assert write.item is not None  # noqa: S101 (the outcome was left out because the request holds it)
+        document = compose(write.id, text_of(write, write.item), self.created_at, self.time, self.revision)
+        return Written(self.revision, document, is_replay=True)
+
+    def removed(self, origin: Origin) -> Removed:
+        """Return the outcome of the first deletion; raises `IdempotencyKeyReused` if this is another request."""
+        self._check(origin)
+        return Removed(self.revision, int(self.body or b"0"), is_replay=True)
+
+    def _check(self, origin: Origin) -> None:
+        if origin.key is None or origin.key.fingerprint != self.fingerprint:
+            raise IdempotencyKeyReused("This Idempotency-Key was used for another request; use a new one")
+
+
+def text_of(write: Write, item: ResourceModel) -> bytes:
+    """Return the JSON text of what a write stores, without the server's fields."""
+    return write.text if write.text is not None and item is write.item else item.to_json()
+
+
+def compose(id: str, text: bytes, created_at: str, timestamp: str, revision: int) -> Document:
+    """Put the server's fields behind the caller's, in the text as it will be served.
+
+    Raises:
+        PayloadTooLarge: that would have more than `MAX_DOCUMENT_BYTES`.
+    """
+    fields = f',"created_at":"{created_at}","updated_at":"{timestamp}","revision":{revision}}}'
+    body = text[:-1] + fields.encode()
+    if len(body) > MAX_DOCUMENT_BYTES:
+        raise PayloadTooLarge(f"A resource may have at most {MAX_DOCUMENT_BYTES} bytes, also as the sum of patches")
+    return Document(id, revision, created_at, body)
+
+
+def row_of(resource: Resource[Any], document: Document, item: Any, moment: Moment) -> dict[str, Any]:
+    """Return the values of the document's row; `id` stands for the column of the id."""
+    row = row_values(resource).scalars(item)
+    row |= {
+        "id": document.id,
+        "revision": document.revision,
+        "created_at": document.created_at,
+        "updated_at": moment.timestamp,
+        "body": document.body,
+    }
+    if resource.lifetime is not None:
+        lifetime = resource.lifetime(item)
+        row["expires_at"] = None if lifetime is None else moment.ms + lifetime * 1000
+    return row
+
+
+def entry_of(write: Write, before: Stored | None, after: Stored | None, revision: int, moment: Moment) -> Change:
+    """Return the log entry of a change."""
+    kind = ChangeKind.CREATE if before is None else ChangeKind.UPDATE
+    if after is None:
+        kind = ChangeKind.DELETE
+    owner = after or before
+    assert owner is not None  # noqa: S101 (a change has a state before or after it)
+    return Change(
+        revision=revision,
+        collection=write.resource.collection,
+        id=write.id,
+        kind=kind.value,
+        service=owner.service,
+        left_service=before.service if before is not None and before.service != owner.service else None,
+        actor=write.origin.actor,
+        request_id=write.origin.request_id,
+        time=moment.timestamp,
+        previous=None if before is None else before.document.revision,
+        reverts=None if write.revert is None else write.revert.revision,
+        body=None if after is None else after.document.body,
+    )
+
+
+def key_row_of(key: IdempotencyKey, written: Written, moment: Moment, *, derivable: bool) -> KeyRow:
+    """Return what to remember of a key; `derivable` tells that the request itself holds the outcome."""
+    document = written.document
+    body = None if document is None or derivable else document.body
+    created_at = None if document is None else document.created_at
+    return KeyRow(key.key, key.fingerprint, moment.timestamp, written.revision, created_at, body)
+
+
+def check_last_change(write: Write, last: int | None) -> None:
+    """Refuse a revert of what is not the id's last change."""
+    if write.revert is not None and last != write.revert.revision:
+        raise RevertConflict(
+            f"Revision {write.revert.revision} cannot be undone: revision {last} changed the same {write.resource.name}"
+        )
+
+
+def unique_conflict(resource: Resource[Any], field: str) -> ResourceConflict:
+    """Return the refusal of a value that another resource has."""
+    message = f"Another {resource.name} has this {field}"
+    return ResourceConflict(message, errors=[FieldError(field, message)])

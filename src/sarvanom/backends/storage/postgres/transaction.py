@@ -1,0 +1,158 @@
+"""One transaction of PostgreSQL that carries out a group of writes."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sarvanom.backends.storage.contract import Write, Written
+from sarvanom.backends.storage.documents import KeyRow, Moment
+from sarvanom.backends.storage.log_statements import CHANGE_FIELDS, KEY_FIELDS, log_statements
+from sarvanom.backends.storage.postgres.batch import Batch, Effects, Unread
+from sarvanom.backends.storage.postgres.connections import DIALECT
+from sarvanom.backends.storage.postgres.sessions import Session
+from sarvanom.backends.storage.postgres.statements import (
+    CHANNEL,
+    HAS_CHANGE,
+    HAS_KEY,
+    finish_statement,
+    group_statements,
+    has_row,
+    keys_statement,
+)
+from sarvanom.backends.storage.postgres.transactor import Done, Proof
+from sarvanom.backends.storage.statements import counter_statements, row_values
+from sarvanom.shared.errors import InternalError, SarvanOMError
+from sarvanom.shared.resources import Resource
+
+type Outcome = Written | Exception
+
+_LARGE: Final = 2**20
+_SECONDS_PER_BYTE: Final = 0.5 / 2**20
+_LEAST_SECONDS: Final = 5.0
+_LOG: Final = log_statements(DIALECT)
+_COUNTERS: Final = counter_statements(DIALECT)
+
+
+async def carry_out(session: Session, writes: Sequence[Write], revision: int, sequence: str) -> Done[list[Outcome]]:
+    """Decide the writes and store what came of them, in a transaction that holds the sequence, but for its commit.
+
+    The outcomes may be fewer than the writes: those that are left need what was not read, or are too much for one
+    transaction, and come next.
+    """
+    batch = Batch(revision, Moment.now())
+    await _read(session, batch, writes)
+    outcomes: list[Outcome] = []
+    for write in writes:
+        if batch.is_full:
+            break
+        try:
+            outcomes.append(batch.decide(write))
+        except Unread as error:
+            if not outcomes:
+                raise InternalError("A write does not decide twice alike") from error
+            break
+        except Exception as error:  # noqa: BLE001 (the caller hears of it)
+            outcomes.append(error)
+    if batch.size > _LARGE:
+        await session.allow(batch.size * _SECONDS_PER_BYTE + _LEAST_SECONDS)
+    if batch.has_changes:
+        await _store(session, batch, sequence)
+    return Done(outcomes, batch.has_changes, _proof(batch))
+
+
+def _proof(batch: Batch) -> Proof | None:
+    """Return how to find the last thing that the batch stores."""
+    if batch.entries:
+        entry = batch.entries[-1]
+        return Proof(HAS_CHANGE, entry._asdict())
+    if batch.new_keys:
+        return Proof(HAS_KEY, batch.new_keys[-1]._asdict())
+    for resource, effects in batch.effects.items():
+        for row in effects.rows.values():
+            return Proof(has_row(resource), row)
+    return None
+
+
+async def _read(session: Session, batch: Batch, writes: Sequence[Write]) -> None:
+    """Read everything that the writes are decided by."""
+    keys = [write.origin.key.key for write in writes if write.origin.key is not None]
+    if keys:
+        rows = await session.fetch(keys_statement(), {"keys": keys})
+        batch.keys |= {row[0]: KeyRow(*row) for row in rows}
+    for resource in dict.fromkeys(write.resource for write in writes):
+        theirs = [write for write in writes if write.resource is resource]
+        await _read_rows(session, batch, resource, theirs)
+    for write in writes:
+        if write.revert is not None:
+            values = {"collection": write.resource.collection, "id": write.id}
+            row = await session.fetch_one(_LOG.last, values)
+            batch.learn_last_change(write, row[0])
+
+
+async def _read_rows(session: Session, batch: Batch, resource: Resource[Any], writes: Sequence[Write]) -> None:
+    """Read the rows of the ids, and those that hold a unique value that a write wants."""
+    wanted: list[dict[str, Any]] = [_unique(resource, write.item) for write in writes if write.item is not None]
+    await _read_matches(session, batch, resource, [write.id for write in writes], wanted)
+    if resource.unique:
+        wanted = [wish for write in writes if write.item is None and (wish := _foreseen(batch, write))]
+        if wanted:
+            await _read_matches(session, batch, resource, [], wanted)
+
+
+async def _read_matches(
+    session: Session, batch: Batch, resource: Resource[Any], ids: list[str], wanted: Sequence[dict[str, Any]]
+) -> None:
+    values: dict[str, Any] = {"ids": ids}
+    for column in resource.unique:
+        values[column] = [wish[column] for wish in wanted]
+        batch.expect_values(resource, column, values[column])
+    for row in await session.fetch(group_statements(resource).read, values):
+        batch.learn(resource, row)
+
+
+def _foreseen(batch: Batch, write: Write) -> dict[str, Any] | None:
+    """Return the unique values that a patch or a revert will want, as far as can be told before its turn."""
+    try:
+        item = write.decide(batch.current(write))
+    except SarvanOMError:
+        return None
+    return None if item is None else _unique(write.resource, item)
+
+
+def _unique(resource: Resource[Any], item: Any) -> dict[str, Any]:
+    if not resource.unique:
+        return {}
+    scalars = row_values(resource).scalars(item)
+    return {name: scalars[name] for name in resource.unique}
+
+
+async def _store(session: Session, batch: Batch, sequence: str) -> None:
+    for resource, effects in batch.effects.items():
+        await _store_rows(session, resource, effects)
+    if batch.expirations:
+        await session.fetch(_COUNTERS.add, {"counter": "expirations", "amount": batch.expirations})
+    values: dict[str, Any] = {"counter": sequence, "amount": batch.revision, "channel": CHANNEL}
+    values |= _columns(CHANGE_FIELDS, batch.entries)
+    values |= {f"key_{name}": column for name, column in _columns(KEY_FIELDS, batch.new_keys).items()}
+    await session.fetch(finish_statement(), values)
+
+
+async def _store_rows(session: Session, resource: Resource[Any], effects: Effects) -> None:
+    """Delete before putting, so that what is given up is free."""
+    statements = group_statements(resource)
+    if effects.deleted:
+        await session.fetch(statements.delete, {"ids": list(effects.deleted)})
+    if not effects.rows:
+        return
+    rows = list(effects.rows.values())
+    await session.fetch(statements.upsert, {name: [row[name] for row in rows] for name in statements.upsert.names})
+    for column, insert_tags in statements.insert_tags.items():
+        await session.fetch(statements.delete_tags[column], {"ids": list(effects.rows)})
+        pairs = [(tag, id) for id, tags in effects.tags.items() for tag in tags[column]]
+        if pairs:
+            await session.fetch(insert_tags, {"value": [tag for tag, _ in pairs], "owner": [id for _, id in pairs]})
+
+
+def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    """Return rows as columns."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return {name: list(column) for name, column in zip(names, columns, strict=True)}

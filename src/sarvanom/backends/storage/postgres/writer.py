@@ -1,0 +1,166 @@
+"""Group commit over one connection: writes that arrive while a transaction is under way share the next one."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import asyncpg
+
+from sarvanom.backends.storage.contract import Write
+from sarvanom.backends.storage.documents import unique_conflict
+from sarvanom.backends.storage.postgres.connections import Connector
+from sarvanom.backends.storage.postgres.failures import translated
+from sarvanom.backends.storage.postgres.sessions import Session
+from sarvanom.backends.storage.postgres.transaction import Outcome, carry_out
+from sarvanom.backends.storage.postgres.transactor import Done, Locked, Transactor, Work
+from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
+
+_MAX_GROUP: Final = 256
+_MAX_QUEUED: Final = 20_000
+
+
+class _Job(NamedTuple):
+    writes: Sequence[Write]
+    future: asyncio.Future[list[Outcome]]
+
+
+class GroupWriter:
+    """Writes to the resources of one sequence; a lone write is carried out at once."""
+
+    def __init__(self, connector: Connector, sequence: str) -> None:
+        self._transactor = Transactor(connector, sequence)
+        self._turn = asyncio.Lock()
+        self._jobs: list[_Job] = []
+        self._queued = 0
+        self._running: asyncio.Task[None] | None = None
+        self._others: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
+
+    async def submit(self, writes: Sequence[Write]) -> list[Outcome]:
+        """Return the outcomes of the writes when they are durable.
+
+        That the database is away, or went away during the commit, is the outcome of those writes which that concerns.
+
+        Raises:
+            ServiceUnavailable: nothing was tried.
+        """
+        self._check_open()
+        if self._queued > _MAX_QUEUED:
+            raise ServiceUnavailable("Too many writes are waiting for the database; try again")
+        job = _Job(writes, asyncio.get_running_loop().create_future())
+        self._jobs.append(job)
+        self._queued += len(writes)
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        return await job.future
+
+    async def run[T](self, work: Work[T]) -> T:
+        """Run other work in a transaction that holds the sequence, to its end even if nobody waits any more.
+
+        Raises:
+            ServiceUnavailable, UpstreamTimeout: as `Transactor.run`.
+        """
+        self._check_open()
+        task = asyncio.create_task(self._take_turn(self._transactor.run(work)))
+        self._others.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    async def aclose(self) -> None:
+        """Finish what was submitted, then close the connection."""
+        self._is_closed = True
+        if self._running is not None:
+            await self._running
+        await asyncio.gather(*self._others, return_exceptions=True)
+        await self._transactor.aclose()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ServiceUnavailable("The store is closing")
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._others.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits hears of it; if nobody does, nobody needs to
+
+    async def _take_turn[T](self, work: Coroutine[Any, Any, T]) -> T:
+        async with self._turn:
+            return await work
+
+    async def _run(self) -> None:
+        while self._jobs:
+            group = self._next_group()
+            writes = [write for job in group for write in job.writes]
+            try:
+                outcomes = await self._take_turn(self._commit(writes))
+            except BaseException as error:  # noqa: BLE001 (every caller hears of it, and the next group is carried out)
+                failure = error if isinstance(error, Exception) else ServiceUnavailable("The store is closing")
+                outcomes = [failure] * len(writes)
+            _tell(group, outcomes)
+        self._running = None
+
+    def _next_group(self) -> list[_Job]:
+        """Take as many jobs as make a transaction; a job is never divided between groups."""
+        size = count = 0
+        while count < len(self._jobs) and (not count or size + len(self._jobs[count].writes) <= _MAX_GROUP):
+            size += len(self._jobs[count].writes)
+            count += 1
+        group, self._jobs = self._jobs[:count], self._jobs[count:]
+        self._queued -= size
+        return group
+
+    async def _commit(self, writes: Sequence[Write]) -> list[Outcome]:
+        """Carry out the writes in as few transactions as it takes; what failed with one stands for those it held."""
+        outcomes: list[Outcome] = []
+        size = _MAX_GROUP
+        while len(outcomes) < len(writes):
+            part = writes[len(outcomes) : len(outcomes) + size]
+            try:
+                done: list[Outcome] = await self._transactor.run(partial(self._work, part))
+                outcomes += done
+                size = _MAX_GROUP
+            except asyncpg.UniqueViolationError as error:
+                # In two transactions goes what collides in one: a value can pass on only once it has been given up.
+                if len(part) == 1:
+                    outcomes.append(_conflict(part[0], error))
+                size = max(1, len(part) // 2)
+            except SarvanOMError as error:
+                outcomes += [error] * len(part)
+                left = len(writes) - len(outcomes)
+                outcomes += [ServiceUnavailable(_detail_of(error))] * left  # they were not tried
+        return outcomes
+
+    async def _work(self, writes: Sequence[Write], session: Session, held: Locked) -> Done[list[Outcome]]:
+        return await carry_out(session, writes, held.revision, self._transactor.sequence)
+
+
+def _tell(group: Sequence[_Job], outcomes: Sequence[Outcome]) -> None:
+    begin = 0
+    for job in group:
+        end = begin + len(job.writes)
+        if not job.future.done():
+            job.future.set_result([_own(outcome) for outcome in outcomes[begin:end]])
+        begin = end
+
+
+def _own(outcome: Outcome) -> Outcome:
+    """Return an error of its own to each who is told of it: raising one adds to what it remembers."""
+    if isinstance(outcome, SarvanOMError):
+        copy = type(outcome)(outcome.detail, errors=outcome.errors, headers=outcome.headers)
+        copy.__cause__ = outcome.__cause__
+        return copy
+    return outcome
+
+
+def _detail_of(error: SarvanOMError) -> str:
+    return error.detail if isinstance(error, ServiceUnavailable) else "The database broke off; this was not tried"
+
+
+def _conflict(write: Write, error: Any) -> Exception:
+    """Name the field of the constraint that a lone write broke: no process of ours could have been in its way."""
+    name: str = error.constraint_name or ""
+    for field in write.resource.unique:
+        if field in name:
+            return unique_conflict(write.resource, field)
+    return translated(error)

@@ -1,0 +1,140 @@
+"""What a write transaction knows before it asks, and stores only at its end: a few statements for many writes.
+
+SQLite works on a statement without the interpreter's lock, so that one long statement leaves the event loop alone where
+many short ones would contend with it.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from itertools import chain
+from typing import Any, Final
+
+import apsw
+from pydantic_core import to_json
+
+from sarvanom.backends.storage.contract import Write
+from sarvanom.backends.storage.documents import KeyRow, Stored
+from sarvanom.backends.storage.log import Change
+from sarvanom.backends.storage.log_statements import CHANGE_FIELDS, KEY_FIELDS
+from sarvanom.backends.storage.tables import TABLES
+from sarvanom.shared.resources import Resource
+
+_STATEMENT_ROWS: Final = (256, 64, 16, 4, 1)
+"""How many rows a statement inserts: few sizes, so that each is compiled once."""
+
+type _Place = tuple[str, str]
+
+
+class Foreseen:
+    """What is stored under the ids and keys of writes to come: asked for at once, told once."""
+
+    def __init__(self) -> None:
+        self._rows: dict[_Place, tuple[Any, ...] | None] = {}
+        self._keys: dict[str, KeyRow | None] = {}
+
+    def read(self, connection: apsw.Connection, writes: Sequence[Write]) -> None:
+        """Ask for what these writes are decided by."""
+        for resource in dict.fromkeys(write.resource for write in writes):
+            ids = [write.id for write in writes if write.resource is resource]
+            self._rows |= dict.fromkeys((resource.collection, id) for id in ids)
+            for id, *row in connection.execute(_current_statement(resource), (to_json(ids),)):
+                self._rows[resource.collection, id] = tuple(row)
+        keys = [write.origin.key.key for write in writes if write.origin.key is not None]
+        if keys:
+            self._keys |= dict.fromkeys(keys)
+            for row in connection.execute(_KEYS, (to_json(keys),)):
+                self._keys[row[0]] = KeyRow(*row)
+
+    def forget(self) -> None:
+        """Let go of what nobody asked for."""
+        self._rows.clear()
+        self._keys.clear()
+
+    def has_row(self, place: _Place) -> bool:
+        """Tell whether the row at a place was asked for, and has not been told yet."""
+        return place in self._rows
+
+    def take_row(self, place: _Place) -> tuple[Any, ...] | None:
+        """Tell what there is; from then on it may be otherwise."""
+        return self._rows.pop(place)
+
+    def has_key(self, key: str) -> bool:
+        """Tell whether a key was asked for, and has not been told yet."""
+        return key in self._keys
+
+    def take_key(self, key: str) -> KeyRow | None:
+        """Tell what is known of a key."""
+        return self._keys.pop(key)
+
+
+class Pending:
+    """Rows that wait to be inserted; none of them can be refused."""
+
+    def __init__(self) -> None:
+        self.stored: dict[_Place, Stored] = {}
+        self.keys: dict[str, KeyRow] = {}
+        self._rows: dict[Resource[Any], list[Sequence[Any]]] = {}
+        self._entries: list[Change] = []
+
+    def add_row(self, resource: Resource[Any], stored: Stored, values: dict[str, Any]) -> None:
+        """Let a new resource wait."""
+        self.stored[resource.collection, stored.document.id] = stored
+        row = [values[name] for name in _columns(resource)]
+        self._rows.setdefault(resource, []).append(row)
+
+    def add_entry(self, entry: Change) -> None:
+        """Let an entry of the log wait."""
+        self._entries.append(entry)
+
+    def add_key(self, row: KeyRow) -> None:
+        """Let an idempotency key wait."""
+        self.keys[row.key] = row
+
+    def flush(self, connection: apsw.Connection) -> None:
+        """Insert everything."""
+        for resource, rows in self._rows.items():
+            _insert(connection, resource.collection, _columns(resource), rows)
+        _insert(connection, "changes", CHANGE_FIELDS, self._entries)
+        _insert(connection, "idempotency_keys", KEY_FIELDS, list(self.keys.values()))
+        self._rows.clear()
+        self._entries.clear()
+        self.stored.clear()
+        self.keys.clear()
+
+
+def may_wait(resource: Resource[Any]) -> bool:
+    """Tell whether a new resource cannot be refused by the database, and is one row."""
+    return not resource.unique and not TABLES[resource.collection].tags
+
+
+def _insert(connection: apsw.Connection, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
+    done = 0
+    for size in _STATEMENT_ROWS:
+        while len(rows) - done >= size:
+            values: Iterable[Any] = chain.from_iterable(rows[done : done + size])
+            connection.execute(_insert_statement(table, columns, size), tuple(values))
+            done += size
+
+
+@cache
+def _columns(resource: Resource[Any]) -> tuple[str, ...]:
+    return tuple(column.name for column in TABLES[resource.collection].rows.columns)
+
+
+@cache
+def _insert_statement(table: str, columns: tuple[str, ...], rows: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 (our own names)
+
+
+@cache
+def _current_statement(resource: Resource[Any]) -> str:
+    id_field = resource.id_field
+    expires_at = "expires_at" if resource.lifetime is not None else "NULL"
+    return (
+        f"SELECT {id_field}, revision, created_at, body, service, {expires_at} "  # noqa: S608 (a declaration's names)
+        f"FROM {resource.collection} WHERE {id_field} IN (SELECT value FROM json_each(?))"
+    )
+
+
+_KEYS: Final = f"SELECT {', '.join(KEY_FIELDS)} FROM idempotency_keys WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608

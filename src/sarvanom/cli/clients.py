@@ -1,0 +1,110 @@
+"""What commands share that talk to a gateway: its address, a progress bar, and how they say what went wrong."""
+
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+from urllib.parse import urlsplit
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
+
+from sarvanom.cli.options import load_settings
+from sarvanom.settings import ClientSettings
+from sarvanom.shared.contracts.service_contracts import CRUDServiceContract
+from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
+
+type Connect = Callable[[str, str | None], CRUDServiceContract]
+
+INTERRUPTED: Final = 130
+"""The exit status after Ctrl-C: 128 and the number of SIGINT."""
+
+
+def connect_over_http(url: str, api_key: str | None) -> CRUDServiceContract:
+    """Return the client of the gateway at `url`."""
+    from sarvanom.shared.clients.service_client import ServiceClientFactory  # help and bad files need no HTTP client
+
+    return ServiceClientFactory().crud(url=url, api_key=api_key)
+
+
+def gateway_options() -> list[click.Option]:
+    """Return the options `--url` and `--api-key`."""
+    option = partial(click.Option, show_envvar=True)
+    return [
+        option(
+            ["--url"],
+            envvar="SARVANOM_URL",
+            default=lambda: load_settings(ClientSettings, {}).url,
+            callback=_check_url,
+            help="The gateway, http://127.0.0.1:8000 if nothing else is set.",
+        ),
+        option(
+            ["--api-key"],
+            envvar="SARVANOM_API_KEY",
+            default=lambda: load_settings(ClientSettings, {}).api_key,
+            callback=_check_api_key,
+            help="What the gateway knows you by.",
+        ),
+    ]
+
+
+def make_progress(counter: ProgressColumn | None = None, *, hidden: bool = False) -> Progress:
+    """Return progress that is shown on a terminal's standard error alone."""
+    return Progress(
+        "{task.description}",
+        BarColumn(),
+        counter or MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=hidden or not sys.stderr.isatty(),
+    )
+
+
+def explain(url: str, error: SarvanOMError, at: str = "") -> str:
+    """Return on one line why a gateway did not do what it was asked for."""
+    if isinstance(error, ServiceUnavailable) and not _accepts_connections(url):
+        return f"Nothing answers at {url}; start it with `sarvanom up`"
+    causes = "; ".join(f"{name}: {message}" if name else message for name, message in error.errors)
+    where = f" at {at}" if at else ""
+    return one_line(f"{url} gave up{where}: {error.detail}" + (f" ({causes})" if causes else ""))
+
+
+def name_of(file: str) -> str:
+    """Return what to call a file, which may be standard input."""
+    return "standard input" if file == "-" else click.format_filename(file)
+
+
+def one_line(text: str) -> str:
+    """Return the text without what could move a terminal's cursor."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def _accepts_connections(url: str) -> bool:
+    """Tell a gateway that is not there from one that says that it is not ready."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def _check_url(_context: click.Context, _parameter: click.Parameter, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise click.BadParameter("must look like http://127.0.0.1:8000")
+    return url.rstrip("/")
+
+
+def _check_api_key(_context: click.Context, _parameter: click.Parameter, api_key: str | None) -> str | None:
+    if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
+        raise click.BadParameter("must be printable ASCII, as it travels in a header")
+    return api_key

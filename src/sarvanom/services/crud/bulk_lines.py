@@ -1,0 +1,139 @@
+"""Lines into a collection: what each asks for, and what came of it."""
+
+import hashlib
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import to_json
+
+from sarvanom.backends.storage.contract import Document, IdempotencyKey, Origin, Store, Write, Written
+from sarvanom.services.crud.conflicts import id_taken
+from sarvanom.shared.errors import PayloadTooLarge, SarvanOMError
+from sarvanom.shared.models.bulk_models import ImportResult, OnConflict, Outcome
+from sarvanom.shared.models.crud_models import ResourceModel
+from sarvanom.shared.resources import Resource
+from sarvanom.shared.validation import parse_model
+from sarvanom.web.bulk_lines import Line
+
+GROUP_LINES: Final = 512
+
+
+class Refused(NamedTuple):
+    """A line that is refused as it stands."""
+
+    number: int
+    error: SarvanOMError
+
+
+class LineWrite:
+    """What a line asks for; `before` is what the last decision was told, which is the one that counted."""
+
+    __slots__ = ("_import", "before", "item", "number", "write")
+
+    def __init__(self, owner: "LineImport", number: int, item: ResourceModel, origin: Origin) -> None:
+        self._import = owner
+        self.number = number
+        self.item = item
+        self.before: Document | None = None
+        self.write = Write(owner.resource, owner.resource.id_of(item), self.decide, item, origin, text=item.to_json())
+
+    def decide(self, current: Document | None) -> ResourceModel:
+        """Return the item, or refuse it because its id is taken."""
+        self.before = current
+        if current is not None and self._import.on_conflict is not OnConflict.REPLACE:
+            raise id_taken(self._import.resource)
+        return self.item
+
+
+type Entry = LineWrite | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class LineImport:
+    """The import of lines into a collection; with a `key`, each line has one of its own under which it acts once."""
+
+    resource: Resource[Any]
+    store: Store
+    on_conflict: OnConflict = OnConflict.ERROR
+    request_id: str = ""
+    key: str | None = None
+    line_limit: int = 0
+
+    def read(self, line: Line) -> Entry:
+        """Return what a line asks for; raises nothing."""
+        number, text = line
+        if text is None:
+            return Refused(number, PayloadTooLarge(f"A line may have at most {self.line_limit} bytes"))
+        try:
+            return LineWrite(self, number, parse_model(self.resource.write_model, text), self._origin(number, text))
+        except SarvanOMError as error:
+            return Refused(number, error)
+
+    async def carry_out(self, entries: Sequence[Entry]) -> list[bytes]:
+        """Store what was asked for, as one group, and return a result for each line."""
+        writes = [entry.write for entry in entries if isinstance(entry, LineWrite)]
+        outcomes = iter(await self._store(writes) if writes else ())
+        return [
+            _refusal(entry.number, None, entry.error)
+            if isinstance(entry, Refused)
+            else self._result(entry, next(outcomes))
+            for entry in entries
+        ]
+
+    async def _store(self, writes: Sequence[Write]) -> Sequence[Written | SarvanOMError]:
+        try:
+            return await self.store.write_all(writes)
+        except SarvanOMError as error:
+            return [error] * len(writes)
+
+    def _origin(self, number: int, text: bytes) -> Origin:
+        if self.key is None:
+            return Origin(self.request_id)
+        asked = f"POST /{self.resource.collection}?on_conflict={self.on_conflict}\n".encode()
+        key = IdempotencyKey(f"{self.key}:{number}", hashlib.sha256(asked + text).digest())
+        return Origin(self.request_id, None, key)
+
+    def _result(self, entry: LineWrite, outcome: Written | SarvanOMError) -> bytes:
+        id, number, before = entry.write.id, entry.number, entry.before
+        if isinstance(outcome, SarvanOMError):
+            if before is not None and self.on_conflict is OnConflict.SKIP:
+                return _success(number, 200, Outcome.SKIPPED, id, before.revision)
+            return _refusal(number, id, outcome)
+        is_new = _was_created(outcome) if outcome.is_replay else before is None
+        status, word = (201, Outcome.CREATED) if is_new else (200, Outcome.REPLACED)
+        return _success(number, status, word, id, outcome.revision, is_replay=outcome.is_replay)
+
+
+async def import_lines(owner: LineImport, lines: Iterable[bytes]) -> AsyncGenerator[ImportResult]:
+    """Yield what became of lines that are in this process."""
+    numbered = (Line(number, text.rstrip(b"\r\n")) for number, text in enumerate(lines, 1))
+    given = (line for line in numbered if line.text and not line.text.isspace())
+    for group in batched(given, GROUP_LINES, strict=False):
+        for result in await owner.carry_out([owner.read(line) for line in group]):
+            yield ImportResult.model_validate_json(result)
+
+
+def _was_created(written: Written) -> bool:
+    """Tell from what a replay gives again whether it was new then: it was first written when it was last written."""
+    document = written.document
+    return document is not None and b'"updated_at":"%s"' % document.created_at.encode() in document.body[-100:]
+
+
+def _success(number: int, status: int, outcome: Outcome, id: str, revision: int, *, is_replay: bool = False) -> bytes:
+    """Return a result as a line; an id has nothing in it that JSON escapes."""
+    replayed = ',"replayed":true' if is_replay else ""
+    return (
+        f'{{"line":{number},"status":{status},"outcome":"{outcome}","id":"{id}","revision":{revision}{replayed}}}\n'
+    ).encode()
+
+
+def _refusal(number: int, id: str | None, error: SarvanOMError) -> bytes:
+    result: dict[str, Any] = {"line": number, "status": error.status, "outcome": Outcome.REFUSED}
+    if id is not None:
+        result["id"] = id
+    result |= {"code": error.code, "detail": error.detail}
+    if error.errors:
+        result["errors"] = [one._asdict() for one in error.errors]
+    return to_json(result) + b"\n"

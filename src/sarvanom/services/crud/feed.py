@@ -1,0 +1,166 @@
+"""One reading of the log for all who watch it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from sarvanom.backends.storage.log import ChangePage, RevisionLog
+from sarvanom.services.crud.rendering import frame_for, render_heartbeat
+from sarvanom.services.crud.ring import Ring
+from sarvanom.shared.changes import ChangeQuery
+from sarvanom.shared.errors import RevisionCompacted, SarvanOMError
+
+HEARTBEAT_SECONDS: Final = 15.0
+_PAGE: Final = 200
+_BATCH_BYTES: Final = 2**20
+"""How much of a page a watcher holds while it is sent, but for one change that is larger."""
+_PIECE_BYTES: Final = 64 * 1024
+_MAX_PAGES_AT_ONCE: Final = 4
+_RETRY_SECONDS: Final = 0.25
+_log = structlog.get_logger()
+
+
+class Feed:
+    """The newest changes of a log, kept while anybody watches.
+
+    A watcher has a position and no queue: it reads from the ring, or from the log itself as long as it is behind.
+    """
+
+    def __init__(self, log: RevisionLog, *, heartbeat: float = HEARTBEAT_SECONDS, ring: Ring | None = None) -> None:
+        self._source = log
+        self._heartbeat = heartbeat
+        self._ring = ring or Ring()
+        self._newest = 0
+        self._moved = asyncio.Event()
+        self._reading = asyncio.Semaphore(_MAX_PAGES_AT_ONCE)
+        self._watchers = 0
+        self._pump: asyncio.Task[None] | None = None
+
+    async def begin(self, query: ChangeQuery) -> int:
+        """Return the revision after which a watch begins: `since`, or else the present.
+
+        Raises:
+            RevisionCompacted, ValidationFailed: changes after it are not held, or it is still to come.
+            ServiceUnavailable: the log cannot be read.
+        """
+        bounds = await self._source.bounds()
+        self._newest = bounds.head
+        return bounds.head if query.since is None else query.begin(bounds)
+
+    async def watch(self, query: ChangeQuery, position: int) -> AsyncGenerator[bytes]:
+        """Yield server-sent events for what matches after the revision that `begin` gave, and heartbeats.
+
+        The first has the position as its id, and so has one after which the position moved though nothing matched: a
+        reader always resumes where it was. It ends only when the log was compacted past its reader, who learns of
+        that by resuming.
+        """
+        loop = asyncio.get_running_loop()
+        self._enter()
+        try:
+            yield render_heartbeat(self._head, position)
+            told, due = position, loop.time() + self._heartbeat
+            while True:
+                moved = self._moved
+                frames, position = await self._next(query, position, due)
+                if not frames:
+                    if position >= self._ring.end:
+                        await _until(moved, due)
+                    if loop.time() < due:
+                        continue
+                    frames = [render_heartbeat(self._head, position if position != told else None)]
+                text = b"".join(frames)
+                for start in range(0, len(text), _PIECE_BYTES):
+                    yield text[start : start + _PIECE_BYTES]
+                told, due = position, loop.time() + self._heartbeat
+        except RevisionCompacted:
+            return
+        finally:
+            self._leave()
+
+    @property
+    def _head(self) -> int:
+        return max(self._newest, self._ring.end)
+
+    def _enter(self) -> None:
+        self._watchers += 1
+        if self._pump is None:
+            self._ring.restart(self._newest)
+            self._pump = asyncio.create_task(self._run())
+
+    def _leave(self) -> None:
+        self._watchers -= 1
+        if self._watchers == 0 and self._pump is not None:
+            self._pump.cancel()
+            self._pump = None
+
+    async def _next(self, query: ChangeQuery, position: int, due: float) -> tuple[list[bytes], int]:
+        """Return the frames that come next, and the position behind them; perhaps none, and that until `due`."""
+        if position >= self._ring.begin:
+            return self._ring.read(query, position)
+        try:
+            async with asyncio.timeout_at(due):
+                await self._reading.acquire()
+        except TimeoutError:
+            return [], position
+        try:
+            page = await self._source.page(replace(query, since=position, limit=_PAGE))
+        except RevisionCompacted:
+            raise
+        except SarvanOMError:
+            await asyncio.sleep(_RETRY_SECONDS)
+            return [], position
+        finally:
+            self._reading.release()
+        return _render_page(query, page)
+
+    async def _run(self) -> None:
+        """Follow the log for as long as anybody watches."""
+        is_away = False
+        while True:
+            try:
+                await self._follow()
+                is_away = False
+            except SarvanOMError as error:
+                if not is_away:
+                    _log.warning("the feed has to wait", reason=error.detail)
+                is_away = True
+                await asyncio.sleep(_RETRY_SECONDS)
+            except Exception:  # noqa: BLE001 (the log says what; watchers wait)
+                _log.exception("the feed failed")
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _follow(self) -> None:
+        end = self._ring.end
+        if await self._source.wait(end, self._heartbeat) <= end:
+            return
+        try:
+            page = await self._source.page(ChangeQuery(end, limit=_PAGE))
+        except RevisionCompacted:
+            self._ring.restart((await self._source.bounds()).floor)
+        else:
+            self._ring.extend(page.changes, page.until)
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+
+async def _until(moved: asyncio.Event, due: float) -> None:
+    """Wait for the next change, or until it is time for a heartbeat."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(due):
+            await moved.wait()
+
+
+def _render_page(query: ChangeQuery, page: ChangePage) -> tuple[list[bytes], int]:
+    """Return what a watcher may hold of a page."""
+    frames: list[bytes] = []
+    size = 0
+    for change in page.changes:
+        frames.append(frame_for(change, query.service))
+        size += len(frames[-1])
+        if size >= _BATCH_BYTES:
+            return frames, change.revision
+    return frames, page.until

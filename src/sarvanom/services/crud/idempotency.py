@@ -1,0 +1,48 @@
+"""Idempotency keys: which request one stands for, and that a request is not repeated while it is carried out.
+
+draft-ietf-httpapi-idempotency-key-header: what is done under a key is done once.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sarvanom.backends.storage.contract import IdempotencyKey, Origin
+from sarvanom.shared.errors import RequestInProgress
+from sarvanom.web.calls import Call
+from sarvanom.web.request_headers import CONDITIONS
+
+
+def call_origin(call: Call) -> Origin:
+    """Return who asks, and under which key."""
+    key = call.idempotency_key
+    return Origin(call.request_id, None, None if key is None else IdempotencyKey(key, fingerprint(call)))
+
+
+def fingerprint(call: Call) -> bytes:
+    """Return a digest of what a repeated request has in common with the first: method, target, conditions, body."""
+    conditions = [header for header in call.headers or () if header[0] in CONDITIONS]
+    head = b"%s %s %s\n" % (call.method.encode(), call.target, repr(conditions).encode() if conditions else b"")
+    return hashlib.sha256(head + call.body).digest()
+
+
+class CallsInProgress:
+    """The idempotency keys of the calls that this process is carrying out."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+
+    @contextmanager
+    def entered(self, call: Call) -> Iterator[None]:
+        """Hold the call's key; raises `RequestInProgress` if another call has it."""
+        key = call.idempotency_key
+        if key is None:
+            yield
+            return
+        if key in self._keys:
+            raise RequestInProgress("The request with this Idempotency-Key is still being carried out")
+        self._keys.add(key)
+        try:
+            yield
+        finally:
+            self._keys.discard(key)

@@ -1,0 +1,82 @@
+"""The newest changes, rendered once for all who watch."""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from sarvanom.backends.storage.log import Change
+from sarvanom.services.crud.rendering import frame_for, render_frame
+from sarvanom.shared.changes import ChangeQuery
+
+MAX_CHANGES: Final = 4_096
+MAX_BYTES: Final = 16 * 2**20
+_BATCH: Final = 500
+_BATCH_BYTES: Final = 2**18
+
+
+class _Entry(NamedTuple):
+    """A change and the frame that tells of it; the body is kept only where a service sees another frame."""
+
+    change: Change
+    frame: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.frame) + len(self.change.body or b"")
+
+
+class Ring:
+    """All changes after `begin` up to `end`, at most so many and so many bytes of them."""
+
+    def __init__(self, max_changes: int = MAX_CHANGES, max_bytes: int = MAX_BYTES) -> None:
+        self._max_changes = max_changes
+        self._max_bytes = max_bytes
+        self._entries: deque[_Entry] = deque()
+        self._bytes = 0
+        self.begin = 0
+        self.end = 0
+
+    def restart(self, position: int) -> None:
+        """Hold nothing, and go on after a position."""
+        self._entries.clear()
+        self._bytes = 0
+        self.begin = self.end = position
+
+    def extend(self, changes: list[Change], until: int) -> None:
+        """Take all changes that come after `end`, up to `until`, and let the oldest go."""
+        for change in changes:
+            kept = change if change.left_service is not None else change._replace(body=None)
+            entry = _Entry(kept, render_frame(change))
+            self._entries.append(entry)
+            self._bytes += entry.size
+        self.end = until
+        while self._entries and (len(self._entries) > self._max_changes or self._bytes > self._max_bytes):
+            oldest = self._entries.popleft()
+            self._bytes -= oldest.size
+            self.begin = oldest.change.revision
+
+    def read(self, query: ChangeQuery, position: int) -> tuple[list[bytes], int]:
+        """Return frames that match after a position that is not before `begin`, and the position behind them.
+
+        Revisions have no gaps, so that a position tells its place.
+        """
+        frames: list[bytes] = []
+        size = 0
+        first = position - self.begin
+        for index in range(first, min(len(self._entries), first + _BATCH)):
+            change, frame = self._entries[index]
+            position = change.revision
+            if _matches(query, change):
+                is_same = query.service is None or change.left_service is None
+                frames.append(frame if is_same else frame_for(change, query.service))
+                size += len(frame)
+                if size >= _BATCH_BYTES:
+                    break
+        return frames, position
+
+
+def _matches(query: ChangeQuery, change: Change) -> bool:
+    return (
+        (query.collection is None or query.collection == change.collection)
+        and (query.id is None or query.id == change.id)
+        and (query.service is None or query.service in (change.service, change.left_service))
+    )

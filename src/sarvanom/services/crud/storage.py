@@ -1,0 +1,56 @@
+"""Which store a URL names, and how it is opened, migrated and kept in order."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from sarvanom.backends.storage.contract import Store
+from sarvanom.shared.errors import ServiceUnavailable
+
+SQLITE: Final = "sqlite:///"
+_log = structlog.get_logger()
+
+
+def open_store(url: str, *, connections: int) -> Store:
+    """Return the store; an SQLite file is made and migrated, a PostgreSQL database must have its schema already.
+
+    A database that is away keeps no service from starting: it is not ready until the database is there.
+
+    Raises:
+        IncompatibleDatabase: the database is not ours, of another version, or not whole.
+        ServiceUnavailable: an SQLite file cannot be opened.
+    """
+    if url.startswith(SQLITE):
+        from sarvanom.backends.storage.sqlite.store import SQLiteStore
+
+        path = Path(url.removeprefix(SQLITE))
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return SQLiteStore(path)
+    from sarvanom.backends.storage.postgres.migration import check_schema
+    from sarvanom.backends.storage.postgres.store import PostgresStore
+
+    try:
+        with ThreadPoolExecutor(1) as executor:  # there may be a loop in this thread
+            executor.submit(asyncio.run, check_schema(url)).result()
+    except ServiceUnavailable as error:
+        _log.warning("the database is away", reason=error.detail)
+    return PostgresStore(url, connections=connections)
+
+
+async def migrate_store(url: str) -> tuple[str | None, str]:
+    """Bring the database to the newest schema; return the version before (None: it was empty) and after.
+
+    Raises:
+        IncompatibleDatabase: it is not ours, newer than this code, or not whole.
+        ServiceUnavailable: it cannot be reached.
+    """
+    if url.startswith(SQLITE):
+        from sarvanom.backends.storage.sqlite.database import migrate_file
+
+        return await asyncio.to_thread(migrate_file, Path(url.removeprefix(SQLITE)))
+    from sarvanom.backends.storage.postgres.migration import migrate
+
+    return await migrate(url)

@@ -1,0 +1,98 @@
+"""The routes of the store as a whole, for gateway and crud alike."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from sarvanom.shared.errors import (
+    InternalError,
+    MalformedJSON,
+    MalformedRequest,
+    PayloadTooLarge,
+    SarvanOMError,
+    ServiceUnavailable,
+    StoreNotEmpty,
+    UnsupportedMediaType,
+    UpstreamFailed,
+    UpstreamTimeout,
+    ValidationFailed,
+)
+from sarvanom.shared.models.bulk_models import RestoreSummary
+from sarvanom.shared.models.crud_models import CRUDResponse
+from sarvanom.web.archive_calls import ARCHIVE_PARSERS, ArchiveCall, ArchiveOperation
+from sarvanom.web.calls import Perform
+from sarvanom.web.declared_answers import LINES, problem_answer
+from sarvanom.web.request_headers import NDJSON
+from sarvanom.web.routing import DirectEndpoint, DirectRoute
+from sarvanom.web.sending import send_answer
+
+_ANY: Final = (MalformedRequest, InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout, ValidationFailed)
+_RESTORE_ERRORS: Final = (*_ANY, MalformedJSON, PayloadTooLarge, StoreNotEmpty, UnsupportedMediaType)
+_EXPORT_LINES: Final = {
+    **LINES,
+    "example": '{"format":"sarvanom-export","version":1,"revision":17,...}\n'
+    '{"resource":"users","item":{...}}\n{"end":true,"items":1}\n',
+}
+
+
+class RestoreResponse(CRUDResponse[RestoreSummary]):
+    """What was restored."""
+
+
+def add_archive_routes(app: FastAPI, perform: Perform[ArchiveCall]) -> None:
+    """Add the routes of the store as a whole to the app; `perform` carries out their calls."""
+    app.router.routes += [_export_route(perform), _restore_route(perform)]
+
+
+def _export_route(perform: Perform[ArchiveCall]) -> DirectRoute:
+    return DirectRoute(
+        "/export",
+        _endpoint(ArchiveOperation.EXPORT, perform),
+        "GET",
+        [],
+        operation_id="export_everything",
+        name="export_everything",
+        summary="Export everything as it is at one revision",
+        description="A header with the revision, a line for each resource as it is stored, live cache entries "
+        "included, and a last line without which the export is truncated.",
+        tags=["archive"],
+        response_model=None,
+        response_class=Response,
+        responses={
+            200: {"description": "Everything, a JSON object a line", "content": {NDJSON: _EXPORT_LINES}},
+            **_problems(_ANY),
+        },
+    )
+
+
+def _restore_route(perform: Perform[ArchiveCall]) -> DirectRoute:
+    return DirectRoute(
+        "/import",
+        _endpoint(ArchiveOperation.RESTORE, perform),
+        "POST",
+        [],
+        operation_id="restore_everything",
+        name="restore_everything",
+        summary="Restore an export of everything into a store that was never used",
+        description="Ids, times and revisions are kept; history begins at the revision of the export. An export that "
+        "is truncated or not valid changes nothing, and the error names the line.",
+        tags=["archive"],
+        response_model=RestoreResponse,
+        responses=_problems(_RESTORE_ERRORS),
+        openapi_extra={"requestBody": {"content": {NDJSON: _EXPORT_LINES}, "required": True}},
+    )
+
+
+def _endpoint(operation: ArchiveOperation, perform: Perform[ArchiveCall]) -> DirectEndpoint:
+    parse = ARCHIVE_PARSERS[operation]
+
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        await send_answer(scope, send, await perform(await parse(scope, receive)))
+
+    return endpoint
+
+
+def _problems(errors: tuple[type[SarvanOMError], ...]) -> dict[int | str, dict[str, Any]]:
+    return {error.status: problem_answer(error) for error in sorted(errors, key=lambda error: error.status)}
