@@ -81,7 +81,7 @@ def _fanout(watchers: int) -> Reading:
 BUDGETS = (
     Budget("get-by-id, CPU of gateway and crud", _cpu(GET), "µs", at_most=180),
     Budget("list-50, CPU of gateway and crud", _cpu(LIST), "µs", at_most=280),
-    Budget("create, CPU of gateway and crud", _cpu(CREATE), "µs", at_most=320),
+    Budget("create, CPU of gateway and crud", _cpu(CREATE), "µs", at_most=360),
     Budget("create, acknowledged", _per_second(CREATE), "/s", at_least=3500),
     Budget("get-by-id, CPU of plain over ours", _times_cheaper(GET), "x", at_least=15),
     Budget("idle memory of gateway and crud", _idle_memory, "MiB", at_most=180),

@@ -18,6 +18,8 @@ TOML_FILE = "sarvanom.toml"
 _HOST = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 _is_host = re.compile(rf"\*|{_HOST}").fullmatch
 _is_origin = re.compile(rf"\*|https?://({_HOST})(:[0-9]{{1,5}})?").fullmatch
+_SECRET = ("database_url", "api_key")
+"""Settings that may hold a secret, and are not shown when they are refused."""
 _POSTGRESQL = ("postgresql://", "postgres://")
 _Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -106,9 +108,9 @@ class CrudSettings(ProcessSettings):
     """Folder of the embedded database."""
     database_url: str | None = None
     """The database: postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE; left out, a file in the data folder."""
-    database_connections: Annotated[int, Field(ge=5, le=10_000)] = 16
-    """Connections to PostgreSQL that all workers of this crud may have together; at least 5 for each."""
-    history_seconds: Annotated[float, Field(ge=1)] | None = None
+    database_connections: Annotated[int, Field(ge=6, le=10_000)] = 16
+    """Connections to PostgreSQL that all workers of this crud may have together; at least 6 for each."""
+    history_seconds: Annotated[float, Field(ge=1, le=100 * 365 * 86_400)] | None = None
     """How long changes are kept; left out, for ever."""
     history_changes: Annotated[int, Field(ge=1)] | None = None
     """How many changes are kept, the newest; left out, all."""
@@ -132,10 +134,10 @@ class CrudSettings(ProcessSettings):
 
     @model_validator(mode="after")
     def _enough_connections(self) -> Self:
-        if self.database.startswith(_POSTGRESQL) and self.connections_per_worker < 5:
+        if self.database.startswith(_POSTGRESQL) and self.connections_per_worker < 6:
             raise ValueError(
-                f"SARVANOM_DATABASE_CONNECTIONS={self.database_connections}: must be at least 5 for each of the "
-                f"{self.workers} workers, which is {5 * self.workers}"
+                f"SARVANOM_DATABASE_CONNECTIONS={self.database_connections}: must be at least 6 for each of the "
+                f"{self.workers} workers, which is {6 * self.workers}"
             )
         return self
 
@@ -219,5 +221,5 @@ def _explain(found: Any) -> str:
     message = found["msg"].removeprefix("Value error, ")
     if not name:
         return str(message)
-    given = re.sub(r"//[^/@]*@", "//***@", str(found["input"]))
+    given = "***" if name in _SECRET else str(found["input"])
     return f"{PREFIX}{name.upper()}={given}: {message[0].lower()}{message[1:]}"

@@ -11,6 +11,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sarvanom.services.crud.archive import MAX_EXPORTS
 from sarvanom.shared.contracts.service_contracts import CRUDServiceContract
 from sarvanom.shared.errors import (
     MalformedJSON,
@@ -236,7 +237,7 @@ async def test_an_export_shows_one_state_whatever_is_written_meanwhile(open_stor
 async def test_exports_that_are_left_are_counted_off(open_store: Open) -> None:
     async with open_store() as service:
         await service.settings.create(SETTING.build("a"))
-        begun = [service.archive.export() for _ in range(4)]
+        begun = [service.archive.export() for _ in range(MAX_EXPORTS)]
         for chunks in begun:
             await anext(chunks)
         with pytest.raises(ServiceUnavailable):

@@ -65,11 +65,11 @@ def test_other_databases_are_refused_with_what_would_be_right(url: str) -> None:
     assert "hunter2" not in str(e.value)
 
 
-@pytest.mark.parametrize(("workers", "connections", "each"), [(1, 5, 5), (2, 11, 5), (4, 64, 16)])
+@pytest.mark.parametrize(("workers", "connections", "each"), [(1, 6, 6), (2, 13, 6), (4, 64, 16)])
 def test_workers_share_the_connections(workers: int, connections: int, each: int) -> None:
     given = {"database_url": "postgresql://db/s", "workers": workers, "database_connections": connections}
     assert CrudSettings.load(**given).connections_per_worker == each
-    with pytest.raises(BadSettings, match=rf"at least 5 for each of the {connections} workers"):
+    with pytest.raises(BadSettings, match=rf"at least 6 for each of the {connections} workers"):
         CrudSettings.load(**given | {"workers": connections})
 
 

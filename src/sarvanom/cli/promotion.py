@@ -32,7 +32,9 @@ def promote_command(target: str, **flags: Any) -> None:
     counts = _promote(Path(settings.database.removeprefix("sqlite:///")), target)
     for table, count in counts.items():
         click.echo(f"{table}: {count:,} rows, checksum equal")
-    click.echo("Done. Start SarvanOM with SARVANOM_DATABASE_URL set to the new database; the file is as it was.")
+    click.echo(
+        "Done. The file is as it was: stop any SarvanOM that still runs on it, and start it on the new database."
+    )
 
 
 def _promote(path: Path, target: str) -> dict[str, int]:

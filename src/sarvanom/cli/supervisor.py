@@ -51,7 +51,7 @@ def supervise(specs: Sequence[ServiceSpec], settings: ProcessSettings, announce:
     if len(specs) > 1:
         environment["SARVANOM_CRUD_URLS"] = urls[0]
     workers = [
-        Worker(spec.name, listener.fileno(), environment)
+        Worker(spec.name, listener.fileno(), _own(spec.name, environment))
         for spec, listener in listeners
         for _ in range(settings.workers)
     ]
@@ -62,6 +62,11 @@ def supervise(specs: Sequence[ServiceSpec], settings: ProcessSettings, announce:
 def _url(host: str, port: int) -> str:
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 (nothing is bound)
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _own(service: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a service: where the database is, and its password, is crud's business alone."""
+    return {name: value for name, value in environment.items() if service == "crud" or name != "SARVANOM_DATABASE_URL"}
 
 
 class GaveUp(Exception):

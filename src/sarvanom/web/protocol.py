@@ -1,6 +1,8 @@
 """HTTP/1.1 as uvicorn speaks it, but for what it says to bytes that are no HTTP."""
 
+import asyncio
 import secrets
+import socket
 from typing import Any, Final
 
 import structlog
@@ -11,6 +13,7 @@ from sarvanom.web.problems import PROBLEM_JSON, problem_body
 from sarvanom.web.sending import CONNECTION
 
 _log = structlog.get_logger()
+_UNSENT_BYTES: Final = 128 * 1024
 MAX_HEAD_BYTES: Final = 128 * 1024
 _ERROR: Final = MalformedRequest("The request is no HTTP/1.1, or longer than 64 KiB in its target, 128 KiB in its head")
 
@@ -23,6 +26,13 @@ class ProblemProtocol(HttpToolsProtocol):
         self._head_is_open = False
         self._has_progressed = False
         self._idle_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Keep little in the kernel that is not sent, so that a slow reader is seen to read."""
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; a head, trailer or chunk extension that does not end is cut off: nothing else bounds it."""

@@ -21,6 +21,7 @@ IDEMPOTENCY_KEY: Final = b"idempotency-key"
 _TAG: Final = b"\0"
 """Stands for a tag in a list of tags; no header holds it."""
 _idempotency_key: Final = re.compile(rb'"([\x20\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x5b\x5d-\x7e]{1,255})')
+_quality: Final = re.compile(r"q=([01](?:\.[0-9]{0,3})?)").fullmatch
 _entity_tag: Final = re.compile(rb'(W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
@@ -70,18 +71,20 @@ def idempotency_key(scope: Scope) -> str | None:
 
 
 def prefers(scope: Scope, media_type: str) -> bool:
-    """Tell whether the caller names a media type in `Accept`; other ranges, such as */*, mean JSON."""
-    given = [value for name, value in scope["headers"] if name == b"accept"]
-    return bool(given) and any(_names(value, media_type) for value in given)
+    """Tell whether the caller names a media type in `Accept`, and none of JSON's before it (RFC 9110, 12.5.1)."""
+    given = b",".join(value for name, value in scope["headers"] if name == b"accept")
+    return bool(given) and _names(given, media_type)
 
 
 @lru_cache(maxsize=64)
 def _names(accept: bytes, media_type: str) -> bool:
+    qualities: dict[str, float] = {}
     for item in accept.decode("latin-1").lower().split(","):
         media_range, *parameters = (part.strip() for part in item.split(";"))
-        if media_range == media_type:
-            return not any(re.fullmatch(r"q=0(\.0*)?", parameter) for parameter in parameters)
-    return False
+        given = [match[1] for parameter in parameters if (match := _quality(parameter))]
+        qualities[media_range] = float(given[0]) if given else 1.0
+    wanted, json = qualities.get(media_type, 0.0), qualities.get(JSON, 0.0)
+    return wanted > json and wanted >= qualities.get("*/*", 0.0)
 
 
 def declares(scope: Scope, media_type: str) -> bool:

@@ -18,6 +18,8 @@ from sarvanom.web.protocol import ProblemProtocol
 from sarvanom.web.service import Service
 
 _COLLECT_AFTER: Final = 20_000
+_SWITCH_SECONDS: Final = 0.001
+"""How long a thread keeps the interpreter from another: the store's asks for it after every statement."""
 
 
 class _Server(uvicorn.Server):
@@ -72,6 +74,7 @@ def serve(
 
     _allow_many_connections()
     _settle_garbage()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(run())
     if not server.started:

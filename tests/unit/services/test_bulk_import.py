@@ -20,17 +20,19 @@ class PlayedStore:
 
     def __init__(self) -> None:
         self.groups: list[int] = []
-        self.may_go = asyncio.Event()
+        self.may_decide, self.may_go = asyncio.Event(), asyncio.Event()
+        self.may_decide.set()
         self.may_go.set()
         self.error: SarvanOMError | None = None
 
     async def write_all(self, writes: Sequence[Write]) -> list[Written]:
         self.groups.append(len(writes))
-        await self.may_go.wait()
+        await self.may_decide.wait()
         if self.error is not None:
             raise self.error
         for write in writes:
             write.decide(None)
+        await self.may_go.wait()
         return [Written(number, Document(write.id, number, "t", b"{}")) for number, write in enumerate(writes, 1)]
 
 
@@ -49,6 +51,7 @@ async def settle() -> None:
 
 async def test_one_group_is_read_ahead_and_no_more() -> None:
     store, taken = PlayedStore(), 0
+    store.may_decide.clear()
     store.may_go.clear()
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -61,7 +64,10 @@ async def test_one_group_is_read_ahead_and_no_more() -> None:
     first = asyncio.ensure_future(anext(results))
     await settle()
     assert store.groups == [GROUP_LINES]
-    assert taken == 2 * GROUP_LINES + 1
+    assert taken == GROUP_LINES + 1, "while the first group is decided"
+    store.may_decide.set()
+    await settle()
+    assert taken == 2 * GROUP_LINES + 1, "while it is stored"
     store.may_go.set()
     assert (await first).count(b"\n") == GROUP_LINES
     await settle()

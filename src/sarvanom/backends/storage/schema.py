@@ -1,6 +1,7 @@
 """Which version of the schema a database has, and the script that brings it to the one that this code knows."""
 
 import io
+import logging
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
@@ -50,6 +51,7 @@ def upgrade_script(dialect: str, start: str | None) -> str:
     from alembic import command
     from alembic.config import Config
 
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of a database that it does not talk to
     script = io.StringIO()
     config = Config(output_buffer=script, attributes={"dialect": dialect})
     config.set_main_option("script_location", "sarvanom:backends/storage/migrations")

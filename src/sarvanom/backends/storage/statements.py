@@ -1,5 +1,6 @@
 """The statements, written once with SQLAlchemy Core and compiled to text for a driver, which executes them."""
 
+import operator
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
@@ -94,16 +95,22 @@ class RowValues:
     """Turns an item into the values of its row; made once for a resource."""
 
     def __init__(self, resource: Resource[Any]) -> None:
-        self._scalars = [
+        scalars = [
             column
             for column in resource.columns
             if column.kind is not ColumnKind.TAGS and column.name not in resource.model.server_fields
         ]
+        self._names = tuple(column.name for column in scalars)
+        self._read = operator.attrgetter(*self._names)
+        self._converted = [column for column in scalars if column.unique or column.kind is ColumnKind.TIMESTAMP]
         self._tags = [column for column in resource.columns if column.kind is ColumnKind.TAGS]
 
     def scalars(self, item: Any) -> dict[str, Any]:
         """Return the values of the searchable columns, but for the server's."""
-        return {column.name: column.stored(getattr(item, column.name)) for column in self._scalars}
+        values = dict(zip(self._names, self._read(item), strict=True))
+        for column in self._converted:
+            values[column.name] = column.stored(values[column.name])
+        return values
 
     def tags(self, item: Any) -> dict[str, Sequence[str]]:
         """Return the distinct tags of each tag column."""

@@ -17,7 +17,7 @@ from sarvanom.shared.queries import ListQuery
 from sarvanom.shared.query_strings import build_query, continued
 from sarvanom.shared.resources import Resource
 
-MAX_EXPORTS: Final = 4
+MAX_EXPORTS: Final = 1
 """How many may be under way in a process: each holds on to a state of the store."""
 _READ_BYTES: Final = 2**18
 

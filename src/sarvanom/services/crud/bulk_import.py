@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import suppress
 from typing import Final
 
 from sarvanom.services.crud.bulk_lines import GROUP_LINES, Entry, LineImport
@@ -17,12 +18,13 @@ class _Arrivals:
         self._entries: list[Entry] = []
         self._size = 0
         self._has_ended = False
-        self._room = asyncio.Event()
         self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
 
     async def put(self, entry: Entry, size: int) -> None:
         """Add an entry, once there is room."""
-        while len(self._entries) >= GROUP_LINES or self._size >= GROUP_BYTES:
+        while not self._room.is_set() or self._is_full:
             self._room.clear()
             await self._room.wait()
         self._entries.append(entry)
@@ -40,8 +42,16 @@ class _Arrivals:
             self._news.clear()
             await self._news.wait()
         taken, self._entries, self._size = self._entries, [], 0
-        self._room.set()
+        self._room.clear()
         return taken
+
+    def make_room(self) -> None:
+        """Let the group after the one that was taken be read."""
+        self._room.set()
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._entries) >= GROUP_LINES or self._size >= GROUP_BYTES
 
 
 async def import_stream(lines: LineImport, chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
@@ -50,10 +60,19 @@ async def import_stream(lines: LineImport, chunks: AsyncIterable[bytes]) -> Asyn
     Raises what `chunks` raises, once what came before has been answered.
     """
     arrivals = _Arrivals()
+    loop = asyncio.get_running_loop()
+
+    def on_decided() -> None:
+        # Any earlier, reading on would contend with the store's thread for the interpreter.
+        with suppress(RuntimeError):  # the loop is closed: nobody reads any more
+            loop.call_soon_threadsafe(arrivals.make_room)
+
     reading = asyncio.create_task(_read(lines, chunks, arrivals))
     try:
         while entries := await arrivals.take():
-            yield b"".join(await lines.carry_out(entries))
+            results = await lines.carry_out(entries, on_decided)
+            arrivals.make_room()
+            yield b"".join(results)
         await reading
     finally:
         reading.cancel()

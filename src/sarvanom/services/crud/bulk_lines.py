@@ -1,7 +1,7 @@
 """Lines into a collection: what each asks for, and what came of it."""
 
 import hashlib
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from typing import Any, Final, NamedTuple
@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from sarvanom.backends.storage.contract import Document, IdempotencyKey, Origin, Store, Write, Written
 from sarvanom.services.crud.conflicts import id_taken
-from sarvanom.shared.errors import PayloadTooLarge, SarvanOMError
+from sarvanom.shared.errors import PayloadTooLarge, ResourceConflict, SarvanOMError
 from sarvanom.shared.models.bulk_models import ImportResult, OnConflict, Outcome
 from sarvanom.shared.models.crud_models import ResourceModel
 from sarvanom.shared.resources import Resource
@@ -30,18 +30,21 @@ class Refused(NamedTuple):
 class LineWrite:
     """What a line asks for; `before` is what the last decision was told, which is the one that counted."""
 
-    __slots__ = ("_import", "before", "item", "number", "write")
+    __slots__ = ("_import", "before", "item", "number", "on_decided", "write")
 
     def __init__(self, owner: "LineImport", number: int, item: ResourceModel, origin: Origin) -> None:
         self._import = owner
         self.number = number
         self.item = item
         self.before: Document | None = None
+        self.on_decided: Callable[[], object] | None = None
         self.write = Write(owner.resource, owner.resource.id_of(item), self.decide, item, origin, text=item.to_json())
 
     def decide(self, current: Document | None) -> ResourceModel:
         """Return the item, or refuse it because its id is taken."""
         self.before = current
+        if self.on_decided is not None:
+            self.on_decided()
         if current is not None and self._import.on_conflict is not OnConflict.REPLACE:
             raise id_taken(self._import.resource)
         return self.item
@@ -71,10 +74,15 @@ class LineImport:
         except SarvanOMError as error:
             return Refused(number, error)
 
-    async def carry_out(self, entries: Sequence[Entry]) -> list[bytes]:
-        """Store what was asked for, as one group, and return a result for each line."""
-        writes = [entry.write for entry in entries if isinstance(entry, LineWrite)]
-        outcomes = iter(await self._store(writes) if writes else ())
+    async def carry_out(self, entries: Sequence[Entry], on_decided: Callable[[], object] = lambda: None) -> list[bytes]:
+        """Store what was asked for, as one group, and return a result for each line.
+
+        `on_decided` is called, perhaps in another thread, when the last line has been decided and is being stored.
+        """
+        asked = [entry for entry in entries if isinstance(entry, LineWrite)]
+        if asked:
+            asked[-1].on_decided = on_decided
+        outcomes = iter(await self._store([entry.write for entry in asked]) if asked else ())
         return [
             _refusal(entry.number, None, entry.error)
             if isinstance(entry, Refused)
@@ -92,13 +100,13 @@ class LineImport:
         if self.key is None:
             return Origin(self.request_id)
         asked = f"POST /{self.resource.collection}?on_conflict={self.on_conflict}\n".encode()
-        key = IdempotencyKey(f"{self.key}:{number}", hashlib.sha256(asked + text).digest())
+        key = IdempotencyKey(f"{self.key}\n{number}", hashlib.sha256(asked + text).digest())
         return Origin(self.request_id, None, key)
 
     def _result(self, entry: LineWrite, outcome: Written | SarvanOMError) -> bytes:
         id, number, before = entry.write.id, entry.number, entry.before
         if isinstance(outcome, SarvanOMError):
-            if before is not None and self.on_conflict is OnConflict.SKIP:
+            if isinstance(outcome, ResourceConflict) and before is not None and self.on_conflict is OnConflict.SKIP:
                 return _success(number, 200, Outcome.SKIPPED, id, before.revision)
             return _refusal(number, id, outcome)
         is_new = _was_created(outcome) if outcome.is_replay else before is None

@@ -35,6 +35,7 @@ def _line_model(resource: Resource[Any]) -> Any:
 
 
 _resources: Final = {resource.collection: resource for resource in RESOURCES}
+_OTHER_SEQUENCES: Final = {resource.sequence for resource in RESOURCES if not resource.is_logged}
 _any_item: Final[Any] = reduce(operator.or_, map(_line_model, RESOURCES))
 _ITEM: Final[TypeAdapter[_ItemLine]] = TypeAdapter(Annotated[_any_item, Field(discriminator="resource")])
 _HEADER: Final = TypeAdapter(ExportHeader)
@@ -76,6 +77,8 @@ class ExportReader:
         return self._header
 
     def _begin(self, header: ExportHeader) -> None:
+        if set(header.sequences) != _OTHER_SEQUENCES:
+            raise _invalid(1, "sequences", f"Must name {', '.join(sorted(_OTHER_SEQUENCES))} and nothing else")
         self._header = header
         revisions = {"revision": header.revision, **header.sequences}
         self._limits = {name: revisions.get(resource.sequence, 0) for name, resource in _resources.items()}

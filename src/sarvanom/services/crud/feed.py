@@ -1,7 +1,7 @@
 """One reading of the log for all who watch it."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -72,9 +72,8 @@ class Feed:
                     if loop.time() < due:
                         continue
                     frames = [render_heartbeat(self._head, position if position != told else None)]
-                text = b"".join(frames)
-                for start in range(0, len(text), _PIECE_BYTES):
-                    yield text[start : start + _PIECE_BYTES]
+                for piece in _pieces(frames):
+                    yield piece
                 told, due = position, loop.time() + self._heartbeat
         except RevisionCompacted:
             return
@@ -145,6 +144,26 @@ class Feed:
             self._ring.extend(page.changes, page.until)
         self._moved.set()
         self._moved = asyncio.Event()
+
+
+def _pieces(frames: list[bytes]) -> Iterator[bytes]:
+    """Yield frames in pieces of bounded size, so that what watchers share is not copied for each; empties the list."""
+    frames.reverse()
+    small: list[bytes] = []
+    size = 0
+    while frames:
+        frame = frames.pop()
+        if small and size + len(frame) > _PIECE_BYTES:
+            yield b"".join(small)
+            small, size = [], 0
+        if len(frame) <= _PIECE_BYTES:
+            small.append(frame)
+            size += len(frame)
+            continue
+        for start in range(0, len(frame), _PIECE_BYTES):
+            yield frame[start : start + _PIECE_BYTES]
+    if small:
+        yield b"".join(small)
 
 
 async def _until(moved: asyncio.Event, due: float) -> None:

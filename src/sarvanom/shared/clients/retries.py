@@ -105,7 +105,7 @@ class RetryingTransport(Transport):
                     return response
                 wait = self._wait(retry, end, response)
                 if wait is None:
-                    if doubt is not None and response.status in _NOT_CARRIED_OUT:
+                    if doubt is not None and response.status in {*_NOT_CARRIED_OUT, _IN_CONFLICT}:
                         raise doubt
                     return response
                 if response.status in _PERHAPS_CARRIED_OUT and request.method not in _READING:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
@@ -12,6 +12,7 @@ from sarvanom.backends.storage.documents import now_ms
 from sarvanom.backends.storage.listing import page_statement
 from sarvanom.backends.storage.log_statements import CHANGE_FIELDS
 from sarvanom.backends.storage.postgres.connections import DIALECT
+from sarvanom.backends.storage.postgres.failures import FAILURES
 from sarvanom.backends.storage.postgres.pool import Pool
 from sarvanom.backends.storage.postgres.sessions import Session
 from sarvanom.backends.storage.postgres.statements import bounded, insert_statements
@@ -27,6 +28,7 @@ from sarvanom.backends.storage.snapshots import (
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.statements import counter_statements
 from sarvanom.backends.storage.tables import SEQUENCES
+from sarvanom.shared.errors import UpstreamTimeout
 from sarvanom.shared.queries import ListQuery, Order
 from sarvanom.shared.resources import RESOURCES, Resource
 
@@ -81,10 +83,14 @@ async def restore_into(
             for name, value in counters_after(revisions).items():
                 await session.fetch(_COUNTERS.put, {"counter": name, "amount": value})
         except BaseException:
-            if session.is_open:
-                await session.execute("ROLLBACK")
+            with suppress(*FAILURES):
+                if session.is_open:
+                    await session.execute("ROLLBACK")
             raise
-        await session.execute("COMMIT")
+        try:
+            await session.execute("COMMIT")
+        except FAILURES as error:
+            raise UpstreamTimeout("The database broke off during the commit; see whether the store is empty") from error
     return counts
 
 

@@ -102,16 +102,17 @@ def has_row(resource: Resource[Any]) -> SQL:
 
 
 @cache
-def finish_statement() -> SQL:
-    """Append to the log and to the keys, put the sequence forward, and tell who listens: one statement for all."""
+def finish_statement(*, is_logged: bool) -> SQL:
+    """Append to the log and to the keys, put the sequence forward, and tell who listens: one statement for all.
+
+    Nobody listens for what is not logged, and telling takes a lock that all commits of the database share.
+    """
     log = _insert_arrays(CHANGES, CHANGE_FIELDS).cte("log")
     keys = _insert_arrays(IDEMPOTENCY_KEYS, KEY_FIELDS, prefix="key_").cte("keys")
-    advance = (
-        sa.update(COUNTERS)
-        .where(COUNTERS.c.name == sa.bindparam("counter"))
-        .values(value=sa.bindparam("amount"))
-        .returning(sa.func.pg_notify(sa.bindparam("channel", type_=sa.Text), sa.cast(COUNTERS.c.value, sa.Text)))
-    )
+    advance = sa.update(COUNTERS).where(COUNTERS.c.name == sa.bindparam("counter")).values(value=sa.bindparam("amount"))
+    if is_logged:
+        channel = sa.bindparam("channel", type_=sa.Text)
+        advance = advance.returning(sa.func.pg_notify(channel, sa.cast(COUNTERS.c.value, sa.Text)))
     return _render(advance.add_cte(log, keys))
 
 

@@ -39,8 +39,8 @@ from sarvanom.shared.models.crud_models import CacheStats
 from sarvanom.shared.queries import Condition, ListQuery
 from sarvanom.shared.resources import RESOURCES, Resource
 
-MIN_CONNECTIONS: Final = len(SEQUENCES) + 3
-"""One to write each sequence, one to listen, one for reads that may take long, and one for those that do not."""
+MIN_CONNECTIONS: Final = len(SEQUENCES) + 4
+"""One to write each sequence, one to listen, two for reads that may take long, and one for those that do not."""
 _FORGET_BATCH: Final = 1_000
 _KEYS: Final = key_statements(DIALECT)
 _COUNTERS: Final = counter_statements(DIALECT)

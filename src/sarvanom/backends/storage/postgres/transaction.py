@@ -133,7 +133,7 @@ async def _store(session: Session, batch: Batch, sequence: str) -> None:
     values: dict[str, Any] = {"counter": sequence, "amount": batch.revision, "channel": CHANNEL}
     values |= _columns(CHANGE_FIELDS, batch.entries)
     values |= {f"key_{name}": column for name, column in _columns(KEY_FIELDS, batch.new_keys).items()}
-    await session.fetch(finish_statement(), values)
+    await session.fetch(finish_statement(is_logged=bool(batch.entries)), values)
 
 
 async def _store_rows(session: Session, resource: Resource[Any], effects: Effects) -> None:

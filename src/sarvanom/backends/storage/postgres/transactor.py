@@ -47,6 +47,10 @@ class _LostBeforeCommit(Exception):
     """A connection that had served before was gone when it was needed again."""
 
 
+class _KeyTaken(Exception):
+    """Somebody carried out a request of another sequence under the same idempotency key meanwhile."""
+
+
 class Transactor:
     """Runs transactions on one sequence of revisions.
 
@@ -70,11 +74,11 @@ class Transactor:
         for _ in range(_MAX_TRIES - 1):
             try:
                 return await self._try(work)
-            except (_LostBeforeCommit, *RETRYABLE):
+            except (_KeyTaken, _LostBeforeCommit, *RETRYABLE):
                 continue
         try:
             return await self._try(work)
-        except (_LostBeforeCommit, *RETRYABLE) as error:
+        except (_KeyTaken, _LostBeforeCommit, *RETRYABLE) as error:
             raise translated(error) from error
 
     async def aclose(self) -> None:
@@ -91,8 +95,10 @@ class Transactor:
             done = await work(session, held)
             doubt = held, done
             await session.execute("COMMIT")
-        except (asyncpg.UniqueViolationError, *RETRYABLE):
+        except (asyncpg.UniqueViolationError, *RETRYABLE) as error:
             await self._roll_back(session)
+            if getattr(error, "table_name", None) == "idempotency_keys":
+                raise _KeyTaken from error
             raise
         except FAILURES as error:
             if doubt is not None:

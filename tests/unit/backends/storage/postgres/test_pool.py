@@ -167,7 +167,7 @@ async def test_a_store_that_is_closed_refuses(database: str) -> None:
 
 
 def test_too_few_connections_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least 5"):
+    with pytest.raises(ValueError, match="at least 6"):
         PostgresStore("postgresql://a@b/c", connections=4)
 
 

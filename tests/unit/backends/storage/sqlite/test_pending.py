@@ -1,0 +1,100 @@
+"""Writes of one group have the outcomes that they have one by one, though they wait to be stored."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sarvanom.backends.storage.contract import Document, IdempotencyKey, Origin, Write, Written
+from sarvanom.backends.storage.sqlite.store import SQLiteStore
+from sarvanom.shared.changes import ChangeQuery
+from sarvanom.shared.errors import ResourceNotFound, SarvanOMError
+from sarvanom.shared.models.crud_models import CacheEntry, ResourceModel, SystemSetting, UserProfile
+from sarvanom.shared.resources import CACHE, SETTINGS, USERS
+
+type Step = tuple[str, str, str, int, int | None]
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["cache", "users", "settings"]),
+        st.sampled_from(["put", "create", "delete"]),
+        st.sampled_from("abc"),
+        st.integers(0, 2),
+        st.none() | st.integers(0, 3),
+    ),
+    max_size=30,
+)
+
+
+def make_write(step: Step) -> Write:
+    name, action, id, value, key = step
+    resource: Any = {"cache": CACHE, "users": USERS, "settings": SETTINGS}[name]
+    item: ResourceModel = {
+        "cache": CacheEntry(key=id, value=value, tags=["t", f"t{value}"]),
+        "users": UserProfile(user_id=id, username=f"u{value}", email=f"{value}@example.org"),
+        "settings": SystemSetting(setting_key=id, setting_value=value),
+    }[name]
+
+    def decide(current: Document | None) -> ResourceModel | None:
+        if (action == "create" and current is not None) or (action == "delete" and current is None):
+            raise ResourceNotFound(f"{current is None}")
+        return None if action == "delete" else item
+
+    origin = Origin("r", None, None if key is None else IdempotencyKey(f"k{key}", repr(step).encode()))
+    return Write(resource, id, decide, None if action == "delete" else item, origin)
+
+
+def told(outcome: Written | SarvanOMError) -> Any:
+    """Return an outcome without its times."""
+    if isinstance(outcome, SarvanOMError):
+        return type(outcome), outcome.detail
+    document = outcome.document
+    return outcome.revision, outcome.is_replay, document and (document.id, document.revision)
+
+
+async def one_by_one(store: SQLiteStore, writes: Sequence[Write]) -> list[Any]:
+    outcomes = []
+    for write in writes:
+        try:
+            outcomes.append(told(await store.write(write)))
+        except SarvanOMError as error:
+            outcomes.append(told(error))
+    return outcomes
+
+
+async def entries(store: SQLiteStore) -> list[Any]:
+    page = await store.log.page(ChangeQuery(since=0, limit=1000))
+    return [(change.revision, change.collection, change.id, change.kind, change.previous) for change in page.changes]
+
+
+@given(st.lists(steps, max_size=3))
+@settings(max_examples=60, deadline=None)
+async def test_a_group_is_as_its_writes_one_by_one(groups: list[list[Step]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        together, apart = SQLiteStore(Path(folder, "a.db")), SQLiteStore(Path(folder, "b.db"))
+        try:
+            for group in groups:
+                outcomes = await together.write_all([make_write(step) for step in group])
+                assert list(map(told, outcomes)) == await one_by_one(apart, [make_write(step) for step in group])
+            assert await entries(together) == await entries(apart)
+            for resource in (CACHE, USERS, SETTINGS):
+                for id in "abc":
+                    one, other = await together.read(resource, id), await apart.read(resource, id)
+                    assert (one and one.revision) == (other and other.revision)
+        finally:
+            await together.aclose()
+            await apart.aclose()
+
+
+async def test_many_new_resources_are_stored_in_their_order(tmp_path: Path) -> None:
+    store = SQLiteStore(tmp_path / "many.db")
+    writes = [make_write(("settings", "create", f"k{number}", 0, number)) for number in range(777)]
+    outcomes = await store.write_all(writes)
+    assert [outcome.revision for outcome in outcomes if isinstance(outcome, Written)] == list(range(1, 778))
+    again = await store.write_all(writes)
+    assert all(isinstance(outcome, Written) and outcome.is_replay for outcome in again)
+    assert (await store.log.bounds()).head == 777
+    await store.aclose()
