@@ -135,7 +135,8 @@ def test_an_upload_that_stands_still_keeps_nobody_waiting_and_leaves_nothing(emp
     head = (
         b"POST /import HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: 999\r\n\r\n"
     )
-    line = b'{"format":"sarvanom-export","version":1,"revision":9,"exported_at":"2026-01-01T00:00:00Z"}\n'
+    line = b'{"format":"sarvanom-export","version":1,"revision":9,"sequences":{"cache":0},'
+    line += b'"exported_at":"2026-01-01T00:00:00Z"}\n'
     with (
         socket.create_connection(("127.0.0.1", empty.gateway_port)) as connection,
         httpx2.Client(base_url=empty.gateway_url) as http,

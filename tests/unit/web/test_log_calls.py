@@ -78,7 +78,7 @@ async def test_watch_is_handed_on_as_a_stream_without_end() -> None:
     ("accept", "is_watch"),
     [
         (b"text/event-stream", True),
-        (b"application/json;q=0.9, Text/Event-Stream ; q=0.5", True),
+        (b"application/json;q=0.9, Text/Event-Stream ; q=0.5", False),
         (b"text/event-stream;q=0", False),
         (b"text/event-stream;q=0.000", False),
         (b"*/*", False),

@@ -69,8 +69,8 @@ async def test_the_server_never_counts_more_connections_than_were_allowed(
 
 
 async def test_who_waits_too_long_for_a_connection_is_refused(database: str) -> None:
-    async with opened(database, connections=5, timeouts=SHORT) as (store, _):
-        holders = [asyncio.create_task(store._pool.read(lambda session: sleep_in(session, 0.55))) for _ in range(2)]
+    async with opened(database, connections=6, timeouts=SHORT) as (store, _):
+        holders = [asyncio.create_task(store._pool.read(lambda session: sleep_in(session, 0.55))) for _ in range(3)]
         await asyncio.sleep(0.05)
         found = await asyncio.gather(*(outcome(store.read(SETTINGS, "x")) for _ in range(20)))
         await asyncio.gather(*holders)
@@ -91,7 +91,7 @@ async def test_slow_lists_leave_connections_to_reads_by_id(database: str) -> Non
 
 
 async def test_reads_that_are_cancelled_poison_no_connection(database: str) -> None:
-    async with opened(database, connections=5) as (store, _):
+    async with opened(database, connections=6) as (store, _):
         await store.write(put("there"))
         for number in range(60):
             task = asyncio.create_task(store.read(SETTINGS, "key/there"))
@@ -100,7 +100,7 @@ async def test_reads_that_are_cancelled_poison_no_connection(database: str) -> N
         found = await asyncio.gather(*(store.read(SETTINGS, "key/there") for _ in range(50)))
         assert all(found)
         pids = await ask(database, COUNT)
-        assert pids[0][0] <= 5
+        assert pids[0][0] <= 6
 
 
 @pytest.mark.parametrize("statement", ["DISCARD ALL", "DEALLOCATE ALL", "DISCARD PLANS"])
