@@ -26,7 +26,7 @@ type Outcome = Written | SarvanOMError
 class Refused(SarvanOMError):
     """What a decision of these tests raises."""
 
-    status, code = 418, "refused"
+    status, code = 409, "refused"
 
 
 def dataset(id: str, **fields: Any) -> Dataset:
