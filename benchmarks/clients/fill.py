@@ -27,7 +27,7 @@ def service(n: int) -> str:
 
 async def fill(url: str, rows: int) -> None:
     """Write the rows."""
-    store = open_store(url, connections=4)
+    store = open_store(url, connections=8)
     try:
         for numbers in batched(range(rows), BATCH, strict=False):
             for outcome in await store.write_all([_write(n) for n in numbers]):
