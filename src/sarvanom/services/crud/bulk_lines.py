@@ -17,7 +17,7 @@ from sarvanom.shared.resources import Resource
 from sarvanom.shared.validation import parse_model
 from sarvanom.web.bulk_lines import Line
 
-GROUP_LINES: Final = 512
+GROUP_LINES: Final = 1024
 
 
 class Refused(NamedTuple):

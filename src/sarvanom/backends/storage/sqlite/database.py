@@ -18,9 +18,11 @@ _BEFORE_ALEMBIC: Final = "0001"
 _HAS_VERSION_TABLE: Final = 2
 APPLICATION_ID: Final = 0x53_41_52_56  # "SARV", in the file's header
 _BUSY_TIMEOUT_MS: Final = 5_000
-_CACHE_KIB: Final = 32 * 1024
-_PAGES_BETWEEN_CHECKPOINTS: Final = 4_000
-"""16 MiB: a page that many writes change in between goes into the file once."""
+_READER_CACHE_KIB: Final = 32 * 1024
+_WRITER_CACHE_KIB: Final = 64 * 1024
+_LOG_BYTES: Final = 64 * 2**20
+"""How long the write-ahead log grows before a checkpoint: what many writes change meanwhile goes into the file once."""
+_PAGE_BYTES: Final = 4096
 
 
 @contextmanager
@@ -69,12 +71,12 @@ def open_writer(path: Path) -> apsw.Connection:
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         _version(connection)  # before anything in a file is changed that is not ours
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
         _keep_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_BETWEEN_CHECKPOINTS}")
-        connection.execute(f"PRAGMA journal_size_limit = {64 * 2**20}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // _PAGE_BYTES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         migrate(connection)
         return connection
 
@@ -98,7 +100,7 @@ def open_reader(path: Path) -> apsw.Connection:
     with available():
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB}")
         return connection
 
 
