@@ -74,6 +74,13 @@ class UntrustedHost(SarvanOMError):
     status, code, title = 400, "untrusted_host", "Untrusted host"
 
 
+class Unauthorized(SarvanOMError):
+    """Nobody has proven who asks: there is no credential, or it is not valid."""
+
+    status, code, title = 401, "unauthorized", "Unauthorized"
+    default_headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+
 class RouteNotFound(SarvanOMError):
     """No resource of the API has this path."""
 
