@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry, deserialize_compact
@@ -115,7 +115,9 @@ class _PinnedRegistry(JWSRegistry):
     max_payload_length = MAX_TOKEN_LENGTH
 
     def get_alg(self, name: str) -> JWSAlgModel:
-        return super().get_alg(name) if name != "EdDSA" else self.algorithms["Ed25519"]
+        if name not in (self.allowed or ()):
+            raise UnsupportedAlgorithmError("The algorithm is not allowed")
+        return self.algorithms["Ed25519" if name == "EdDSA" else name]
 
 
 def _decode(segment: str) -> bytes:

@@ -52,7 +52,6 @@ class ClientCredentials:
 
     client_id: str
     secret: str | None = field(default=None, repr=False)
-    by_header: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +89,9 @@ class TokenResponse:
         return body
 
 
-def invalid_client(*, by_header: bool) -> OAuthError:
+def invalid_client() -> OAuthError:
     """Return the one error for a client that is unknown, has another secret, or none (section 5.2)."""
-    headers = {**NO_STORE, "WWW-Authenticate": 'Basic realm="sarvanom", charset="UTF-8"'} if by_header else NO_STORE
+    headers = {**NO_STORE, "WWW-Authenticate": 'Basic realm="sarvanom", charset="UTF-8"'}
     return OAuthError("invalid_client", "The client could not be authenticated", status=401, headers=headers)
 
 
@@ -126,7 +125,7 @@ def parse_token_request(body: bytes, *, content_type: str, authorization: str | 
     if grant is GrantType.REFRESH_TOKEN:
         return TokenRequest(grant, client, scopes, refresh_token=_required(form, "refresh_token"))
     if client is None or client.secret is None:
-        raise invalid_client(by_header=False)
+        raise invalid_client()
     return TokenRequest(grant, client, scopes)
 
 
@@ -195,15 +194,15 @@ def _parse_basic(authorization: str) -> ClientCredentials:
         name, _, secret = base64.b64decode(value.strip(), validate=True).decode().partition(":")
         client_id, secret = (unquote_plus(part, errors="strict") for part in (name, secret))
     except ValueError:
-        raise invalid_client(by_header=True) from None
+        raise invalid_client() from None
     if scheme.lower() != "basic" or not secret:
-        raise invalid_client(by_header=True)
-    return ClientCredentials(_client_id(client_id, by_header=True), secret, by_header=True)
+        raise invalid_client()
+    return ClientCredentials(_client_id(client_id), secret)
 
 
-def _client_id(text: str, *, by_header: bool = False) -> str:
+def _client_id(text: str) -> str:
     if not 1 <= len(text) <= _MAX_NAME or not is_plain(text):
-        raise invalid_client(by_header=by_header)
+        raise invalid_client()
     return text
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Final, NamedTuple
 
 MAX_FIELD_LENGTH: Final = 256
 """How much of a field's path an error names: callers choose it."""
+_SAY_WHO: Final = {"WWW-Authenticate": "Bearer"}
 _TRY_AGAIN: Final = {"Retry-After": "1"}
 
 
@@ -78,7 +79,7 @@ class Unauthorized(SarvanOMError):
     """Nobody has proven who asks: there is no credential, or it is not valid."""
 
     status, code, title = 401, "unauthorized", "Unauthorized"
-    default_headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+    default_headers = _SAY_WHO
 
 
 class RouteNotFound(SarvanOMError):
