@@ -99,10 +99,8 @@ class AccessTokens:
             Unauthorized: it is none of ours, was tampered with, is not meant for us, or not valid now.
         """
         token = read_token(text)
-        if token.algorithm != ALGORITHM or token.type != _TYPE:
-            raise forged_token()
         key = self._keys.find(token.key_id)
-        if key is None:
+        if key is None or token.type != _TYPE:
             raise forged_token()
         check_signature(token, key.public, (ALGORITHM,))
         claims = token.claims

@@ -171,6 +171,8 @@ def test_unknown_scopes_allow_nothing() -> None:
         {"exp": NOW - 31},
         {"nbf": NOW + 31},
         {"nbf": "0"},
+        {"nbf": True},
+        {"iat": False},
         {"iat": NOW + 31},
         {"iat": [NOW]},
         {"sub": ...},

@@ -13,6 +13,7 @@ from sarvanom.security.jose import check_signature, parse_object, pinned_registr
 from sarvanom.shared.errors import Unauthorized
 from tests.unit.security.tokens import ed25519, write
 
+HEADER = {"alg": "EdDSA", "kid": "1"}
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -52,6 +53,37 @@ def test_number_that_is_none_is_refused(text: bytes) -> None:
 def test_nesting_beyond_all_measure_is_refused(opening: bytes) -> None:
     with pytest.raises(ValueError, match="deeply"):
         parse_object(b'{"a":' + opening * 200_000)
+
+
+def signed(header: object = HEADER, claims: object = b"{}", signature: bytes = bytes(64)) -> str:
+    return write(header, claims, lambda _: signature)
+
+
+def test_token_is_taken_apart() -> None:
+    token = read_token(signed(claims={"sub": "ada"}))
+    assert (token.algorithm, token.key_id, token.type, token.claims) == ("EdDSA", "1", "", {"sub": "ada"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        signed(claims={"padding": "x" * 6_200}),
+        signed(HEADER | {"padding": "x" * 740}),
+        signed(signature=b"abc") + "A",
+        signed(signature=b"x")[:-1] + "B",
+        signed(signature=b"x") + "=",
+        signed(claims=b"{ }").replace(".eyB9.", ".eyB9AA."),
+        signed(claims=b"{}").replace(".e30.", ".e31."),
+    ],
+    ids=range(7),
+)
+def test_token_that_is_too_long_or_not_canonical_is_not_even_read(text: str) -> None:
+    with pytest.raises(Unauthorized, match="malformed"):
+        read_token(text)
+
+
+def test_longest_token_is_read() -> None:
+    assert len(read_token(signed(HEADER | {"padding": "x" * 700}, {"padding": "x" * 5_000})).text) > 7_000
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS256", "RS256", "EdDSA", "Ed25519", "made up"])

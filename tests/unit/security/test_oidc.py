@@ -180,6 +180,13 @@ async def test_algorithm_that_the_setting_does_not_name_is_refused(issuer: Playe
     assert await is_refused(tokens, issuer.token(KEYS["RS256"]))
 
 
+async def test_issuer_is_not_asked_about_a_token_that_cannot_be_good(issuer: PlayedIssuer, make: Make) -> None:
+    tokens = make(algorithms=frozenset({"ES256"}))
+    for header in ({"alg": "RS256"}, {"alg": "HS256"}, {"alg": "none"}, {"alg": "ES256", "typ": "logout+jwt"}):
+        assert await is_refused(tokens, issuer.token(KEYS["ES256"], header=header))
+    assert issuer.asked == []
+
+
 async def test_another_issuers_key_proves_nothing(issuer: PlayedIssuer) -> None:
     """Two issuers are trusted; neither may speak for the other."""
     async with play_issuer() as other:

@@ -58,6 +58,12 @@ def test_token_looks_like_one_and_names_its_family() -> None:
     assert family_of(token) == family.family_id
 
 
+@given(st.integers(0, 90), st.sampled_from("0aZ-"))
+def test_token_that_was_mistyped_names_no_family(place: int, other: str) -> None:
+    _, token = start()
+    assert family_of(token[:place] + other + token[place + 1 :]) is None or token[place] == other
+
+
 def test_nothing_that_is_stored_is_the_token() -> None:
     family, token = start()
     after, successor = rotate(family, token)
