@@ -9,6 +9,7 @@ from typing import ClassVar, Final, NamedTuple
 
 MAX_FIELD_LENGTH: Final = 256
 """How much of a field's path an error names: callers choose it."""
+_SAY_WHO: Final = {"WWW-Authenticate": "Bearer"}
 _TRY_AGAIN: Final = {"Retry-After": "1"}
 
 
@@ -72,6 +73,13 @@ class UntrustedHost(SarvanOMError):
     """The Host header names no host that this gateway serves."""
 
     status, code, title = 400, "untrusted_host", "Untrusted host"
+
+
+class Unauthorized(SarvanOMError):
+    """Nobody has proven who asks: there is no credential, or it is not valid."""
+
+    status, code, title = 401, "unauthorized", "Unauthorized"
+    default_headers = _SAY_WHO
 
 
 class RouteNotFound(SarvanOMError):

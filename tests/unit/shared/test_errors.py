@@ -42,7 +42,7 @@ def test_error_is_rebuilt_from_its_code(error: type[SarvanOMError]) -> None:
     assert type(rebuilt) is error
     assert rebuilt.detail == str(rebuilt) == "What happened"
     assert rebuilt.errors == tuple(errors)
-    assert rebuilt.headers == {"Retry-After": "1"}
+    assert rebuilt.headers == {**error.default_headers, "Retry-After": "1"}
 
 
 def test_unknown_code_becomes_an_internal_error() -> None:
