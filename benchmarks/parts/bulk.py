@@ -19,6 +19,8 @@ from sarvanom.cli.importers.litellm import read_models
 MODELS = Path(__file__).parents[2] / "tests" / "data" / "litellm-models.json"
 COPIES = 50
 WRONG_SHOWN = 3
+SQLITE_ALONE = "sqlite alone"
+"""The name of the limit among the results."""
 
 
 class Bulk(Part):
@@ -37,6 +39,8 @@ class Bulk(Part):
                     postgres = stack.enter_context(bench.postgres(self.name))
                     surroundings = on_postgres(postgres, postgres.migrated_database())
                 bench.results.bulk.append(self._import(bench, database, surroundings, body, lines))
+        with bench.steps.step(SQLITE_ALONE, f"store {lines:,} rows"):
+            bench.results.bulk.append(_limit(bench, lines))
         body.unlink()
 
     def _import(
@@ -50,6 +54,16 @@ class Bulk(Part):
         _check(answer, lines)
         answer.unlink()
         return BulkImport(database, lines, seconds, cpu_us)
+
+
+def _limit(bench: Bench, lines: int) -> BulkImport:
+    """Store the rows of the import into SQLite again, by SQLite alone."""
+    source = bench.folder / f"{Bulk.name}-{SQLITE}" / "data" / "sarvanom.db"
+    command = (sys.executable, "-m", "benchmarks.clients.copy", str(source), str(bench.folder / "copied.db"))
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise MeasurementFailed(f"copy: {result.stdout}{result.stderr}")
+    return BulkImport(SQLITE_ALONE, lines, float(result.stdout), {})
 
 
 def _write_body(target: Path) -> int:
