@@ -9,6 +9,7 @@ from sarvanom.shared.models.bulk_models import OnConflict
 from sarvanom.shared.preconditions import NO_PRECONDITIONS, Preconditions
 from sarvanom.shared.queries import Condition, ListQuery
 from sarvanom.shared.resources import Resource
+from sarvanom.web.pace import Pace
 
 type Headers = list[tuple[bytes, bytes]]
 
@@ -83,13 +84,15 @@ class Chunks(Protocol):
 class StreamedAnswer(NamedTuple):
     """An answer whose body is made while it is sent; `chunks` is closed at its end, however that comes about.
 
-    One that `is_endless` is ended when the service stops; any other has until then to come to its own end.
+    One that `is_endless` is ended when the service stops; any other has until then to come to its own end. A reader who
+    does not keep the `pace` is cut off.
     """
 
     status: int
     headers: Headers
     chunks: Chunks
     is_endless: bool = False
+    pace: Pace | None = None
 
 
 type AnyAnswer = Answer | StreamedAnswer
