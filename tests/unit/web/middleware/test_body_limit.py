@@ -66,7 +66,7 @@ async def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(body: list[b
 
 
 LINES = (b"content-type", b"Application/X-NDJSON; charset=utf-8")
-MAY_BE_LINES = {"path": "/users", LINE_ROUTES: frozenset({("POST", "/users")})}
+MAY_BE_LINES: dict[str, Any] = {"path": "/users", LINE_ROUTES: frozenset({("POST", "/users")})}
 
 
 @pytest.mark.parametrize("length", [(b"content-length", b"40"), CHUNKED])
