@@ -35,6 +35,7 @@ class Call:
 
     `target` is the path and query under which any instance of crud serves the same call, `headers` and `body` what goes
     with it; `chunks` is a body that is read as it comes in. `idempotency_key` is the caller's, if it is a write.
+    `patience` is how many seconds crud may be silent once it has the body, where that is longer than usual.
     """
 
     method: str
@@ -46,6 +47,7 @@ class Call:
     is_streamed: bool = False
     is_endless: bool = False
     idempotency_key: str | None = None
+    patience: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
