@@ -1,6 +1,8 @@
 """What one caller can make the services hold: answers, documents, trailers; and what a clean stop leaves behind."""
 
+import contextlib
 import shutil
+import socket
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,7 +11,7 @@ import httpx2
 import pytest
 
 from tests.harness.system import RunningProcess, running_crud
-from tests.services.raw_http import exchange
+from tests.services.raw_http import ask, exchange
 
 
 @pytest.mark.parametrize("port", ["gateway_port", "crud_port"])
@@ -43,6 +45,41 @@ def test_patches_cannot_grow_a_resource_beyond_what_can_be_read(system: RunningP
     assert statuses == [200, 200, 200, 413]
     assert len(httpx2.get(url, timeout=60).json()["data"]["preferences"]) == 3
     assert httpx2.delete(url).status_code == 204
+
+
+PUT, PATCH, POST, IMPORT = ("PUT", "/datasets/x"), ("PATCH", "/datasets/x"), ("POST", "/datasets"), ("POST", "/import")
+TYPES = ["Content-Type: application/x-ndjson", "Content-Type: application/json"]
+
+
+@pytest.mark.parametrize("port", ["gateway_port", "crud_port"])
+@pytest.mark.parametrize(("method", "path"), [PUT, PATCH, POST, IMPORT])
+def test_a_body_of_two_kinds_is_refused(system: RunningProcess, port: str, method: str, path: str) -> None:
+    for types in (TYPES, TYPES[::-1], TYPES[:1] * 2, TYPES[1:] * 2):
+        answer = ask(getattr(system, port), path, method, types, b'{"name": "x"}')
+        assert (answer.status, answer.json()["code"]) == (400, "invalid_header")
+
+
+@pytest.mark.parametrize("types", [TYPES, TYPES[::-1], TYPES[:1]])
+@pytest.mark.parametrize(("method", "path"), [PUT, PATCH, ("POST", "/revisions/1/revert"), ("POST", "/datasets/x")])
+def test_a_body_that_is_called_lines_where_none_are_read_has_the_limit_of_any(
+    system: RunningProcess, method: str, path: str, types: list[str]
+) -> None:
+    declared = ask(system.gateway_port, path, method, [*types, f"Content-Length: {300 * 2**20}"])
+    assert (declared.status, declared.json()["code"]) == (413, "payload_too_large")
+
+
+@pytest.mark.parametrize("types", [TYPES, TYPES[::-1], TYPES[:1]])
+def test_what_is_called_lines_is_not_read_beyond_the_limit(system: RunningProcess, types: list[str]) -> None:
+    head = [b"PUT /datasets/x HTTP/1.1", b"Host: localhost", b"Connection: close", b"Transfer-Encoding: chunked"]
+    head += [line.encode() for line in types]
+    sent = 0
+    with socket.create_connection(("127.0.0.1", system.gateway_port), timeout=10) as connection:
+        connection.sendall(b"\r\n".join(head) + b"\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while sent < 300:
+                connection.sendall(b"100000\r\n" + b"x" * 2**20 + b"\r\n")
+                sent += 1
+    assert sent < 100
 
 
 def test_a_trailer_is_no_header(system: RunningProcess) -> None:

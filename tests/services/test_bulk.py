@@ -87,7 +87,8 @@ def test_the_gateways_limit_holds_for_lines(tmp_path: Path, id: str) -> None:
     ):
         results = post(http, "/settings", *lines, **{"sarvanom-line-limit": "999999"})
         assert [result["status"] for result in results] == [201] * 9 + [413]
-        problem_of(http.put(f"/settings/{id}", content=b"x" * 3000, headers=NDJSON), 415, "unsupported_media_type")
+        problem_of(http.put(f"/settings/{id}", content=b"x" * 3000, headers=NDJSON), 413, "payload_too_large")
+        problem_of(http.put(f"/settings/{id}", content=b"x" * 2000, headers=NDJSON), 415, "unsupported_media_type")
 
 
 def test_crlf_blank_lines_and_a_last_line_without_an_end(http: httpx2.Client, id: str) -> None:

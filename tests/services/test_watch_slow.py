@@ -1,20 +1,16 @@
 """A reader that leaves what was sent to it is cut off, holds nothing up, and resumes where it was."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
 import httpx2
 import pytest
-import uvicorn
 
-from sarvanom.services.crud.main import create_app
-from sarvanom.settings import CrudSettings
 from sarvanom.web import sending
-from sarvanom.web.protocol import ProblemProtocol
 from tests.services.event_streams import EventStream, open_stream, watch
+from tests.services.inner_crud import crud_in_process
 
 LARGE = 200_000
 
@@ -23,17 +19,8 @@ LARGE = 200_000
 async def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """Crud in this process, which has little patience."""
     monkeypatch.setattr(sending, "SLOW_READER_SECONDS", 0.5)
-    app = create_app(CrudSettings.load(data_dir=tmp_path))
-    config = uvicorn.Config(app, http=ProblemProtocol, lifespan="on", log_config=None)
-    server = uvicorn.Server(config)
-    listener = socket.create_server(("127.0.0.1", 0))
-    serving = asyncio.create_task(server._serve(sockets=[listener]))
-    while not server.started:  # noqa: ASYNC110 (it says so nowhere else)
-        await asyncio.sleep(0.01)
-    yield listener.getsockname()[1]
-    app.streams.stop()  # type: ignore[attr-defined]
-    server.should_exit = True
-    await serving
+    async with crud_in_process(data_dir=tmp_path) as port:
+        yield port
 
 
 async def read_to_the_end(stream: EventStream) -> list[int]:

@@ -20,7 +20,7 @@ def promote_command(target: str, **flags: Any) -> None:
     """Copy the embedded database, history and revisions included, to an empty PostgreSQL database.
 
     It happens in one transaction, which is committed only after counts and checksums were compared. The file is locked
-    against writes meanwhile, and left as it is; interrupted, the command can be run again.
+    against writes meanwhile, and left as it is; interrupted, the command says what became of it.
     """
     settings = load_settings(CrudSettings, flags)
     if not settings.database.startswith("sqlite:///"):
@@ -38,7 +38,7 @@ def promote_command(target: str, **flags: Any) -> None:
 
 
 def _promote(path: Path, target: str) -> dict[str, int]:
-    from sarvanom.backends.storage.promotion import PromotionRefused
+    from sarvanom.backends.storage.promotion import IN_DOUBT, PromotionInDoubt, PromotionRefused, Stage
     from sarvanom.backends.storage.schema import IncompatibleDatabase
     from sarvanom.services.crud.promotion import promote
     from sarvanom.shared.errors import SarvanOMError
@@ -52,6 +52,7 @@ def _promote(path: Path, target: str) -> dict[str, int]:
         disable=not sys.stderr.isatty(),
     )
     tasks: dict[str, Any] = {}
+    stages = [Stage.COPYING]
 
     def on_rows(table: str, count: int) -> None:
         if table not in tasks:
@@ -60,8 +61,17 @@ def _promote(path: Path, target: str) -> dict[str, int]:
 
     try:
         with progress:
-            return asyncio.run(promote(path, target, on_rows))
+            return asyncio.run(promote(path, target, on_rows, stages.append))
     except (PromotionRefused, IncompatibleDatabase, SarvanOMError, OSError, ValueError) as error:
         raise click.ClickException(f"Not promoted: {error}") from None
+    except PromotionInDoubt as error:
+        raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
-        raise click.ClickException("Interrupted: nothing was changed; run it again") from None
+        match stages[-1]:
+            case Stage.COPYING:
+                raise click.ClickException("Interrupted: nothing was changed; run it again") from None
+            case Stage.COMMITTING:
+                raise click.ClickException(f"Interrupted during the commit: {IN_DOUBT}") from None
+            case Stage.COMMITTED:
+                click.echo("Interrupted after the commit: everything is there, and was compared.", err=True)
+                return {}

@@ -7,6 +7,7 @@ from typing import Final
 
 from starlette.types import Receive, Scope
 
+from sarvanom.shared.contracts.archive_contract import RESTORE_SECONDS
 from sarvanom.web.bodies import body_chunks
 from sarvanom.web.calls import Call
 from sarvanom.web.middleware.request_id import request_id
@@ -53,6 +54,7 @@ async def _parse_restore(scope: Scope, receive: Receive) -> ArchiveCall:
         headers=[(b"content-type", NDJSON.encode())],
         chunks=body_chunks(receive),
         is_streamed=True,
+        patience=RESTORE_SECONDS,
     )
 
 

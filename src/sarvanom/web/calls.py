@@ -9,6 +9,7 @@ from sarvanom.shared.models.bulk_models import OnConflict
 from sarvanom.shared.preconditions import NO_PRECONDITIONS, Preconditions
 from sarvanom.shared.queries import Condition, ListQuery
 from sarvanom.shared.resources import Resource
+from sarvanom.web.pace import Pace
 
 type Headers = list[tuple[bytes, bytes]]
 
@@ -34,6 +35,7 @@ class Call:
 
     `target` is the path and query under which any instance of crud serves the same call, `headers` and `body` what goes
     with it; `chunks` is a body that is read as it comes in. `idempotency_key` is the caller's, if it is a write.
+    `patience` is how many seconds crud may be silent once it has the body, where that is longer than usual.
     """
 
     method: str
@@ -45,6 +47,7 @@ class Call:
     is_streamed: bool = False
     is_endless: bool = False
     idempotency_key: str | None = None
+    patience: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,13 +86,15 @@ class Chunks(Protocol):
 class StreamedAnswer(NamedTuple):
     """An answer whose body is made while it is sent; `chunks` is closed at its end, however that comes about.
 
-    One that `is_endless` is ended when the service stops; any other has until then to come to its own end.
+    One that `is_endless` is ended when the service stops; any other has until then to come to its own end. A reader who
+    does not keep the `pace` is cut off.
     """
 
     status: int
     headers: Headers
     chunks: Chunks
     is_endless: bool = False
+    pace: Pace | None = None
 
 
 type AnyAnswer = Answer | StreamedAnswer

@@ -88,12 +88,8 @@ def _names(accept: bytes, media_type: str) -> bool:
 
 
 def declares(scope: Scope, media_type: str) -> bool:
-    """Tell whether the body is declared as of a media type, whatever its parameters."""
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            given: bytes = value
-            return given.partition(b";")[0].strip().lower() == media_type.encode()
-    return False
+    """Tell whether the body is declared as of a media type, whatever its parameters; raises `InvalidHeader`."""
+    return _content_type(scope).partition(b";")[0].strip().lower() == media_type.encode()
 
 
 def check_media_type(scope: Scope, accepted: tuple[str, ...]) -> None:
@@ -102,18 +98,27 @@ def check_media_type(scope: Scope, accepted: tuple[str, ...]) -> None:
     Raises:
         UnsupportedMediaType: the Content-Type is missing, another, or names a charset that is not UTF-8; or the body is
             compressed.
+        InvalidHeader: the Content-Type is given twice.
     """
-    given = b""
-    is_encoded = False
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            given = value
-        elif name == b"content-encoding":
-            is_encoded = value.strip().lower() not in (b"", b"identity")
-    if is_encoded or not _is_accepted(given, accepted):
+    is_encoded = any(
+        name == b"content-encoding" and value.strip().lower() not in (b"", b"identity")
+        for name, value in scope["headers"]
+    )
+    if not _is_accepted(_content_type(scope), accepted) or is_encoded:
         raise UnsupportedMediaType(
             f"The body must be sent as {' or '.join(accepted)} in UTF-8", headers={"Accept": ", ".join(accepted)}
         )
+
+
+def _content_type(scope: Scope) -> bytes:
+    """Return the Content-Type, empty if there is none; of two, one reader might take the first, another the last."""
+    found: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            if found is not None:
+                raise InvalidHeader("Content-Type is given more than once")
+            found = value
+    return found or b""
 
 
 @lru_cache(maxsize=64)

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.shared.errors import MethodNotAllowed, RouteNotFound
 from sarvanom.web.middleware.access_log import ROUTE
+from sarvanom.web.request_headers import NDJSON
 
 
 class DirectEndpoint(Protocol):
@@ -36,6 +37,11 @@ class DirectRoute(APIRoute):
         endpoint.__signature__ = inspect.Signature(list(parameters))  # type: ignore[attr-defined]
         super().__init__(path, endpoint, methods=[method], **declared)
         self.app = endpoint
+
+    @property
+    def reads_lines(self) -> bool:
+        """Whether a body of lines is declared, which the endpoint then reads as it comes in."""
+        return NDJSON in (self.openapi_extra or {}).get("requestBody", {}).get("content", {})
 
 
 class _Methods:
@@ -90,6 +96,11 @@ class DirectDispatch:
             methods.endpoints[method] = route.app
             if method == "GET":
                 methods.endpoints["HEAD"] = route.app
+
+
+def line_routes(routes: Sequence[DirectRoute]) -> frozenset[tuple[str, str]]:
+    """Return method and path of every request that may have a body of lines."""
+    return frozenset((method, route.path) for route in routes if route.reads_lines for method in route.methods or ())
 
 
 def direct_routes(app: FastAPI) -> list[DirectRoute]:

@@ -11,6 +11,7 @@ from starlette.types import Scope, Send
 
 from sarvanom.shared.errors import SarvanOMError
 from sarvanom.web.calls import AnyAnswer, StreamedAnswer
+from sarvanom.web.pace import Pace
 
 CONNECTION: Final = "sarvanom.connection"
 """Where the scope keeps the connection, an `asyncio.Transport`: a server hears of a reader's end only through it."""
@@ -61,14 +62,14 @@ async def _send_stream(scope: Scope, send: Send, answer: StreamedAnswer) -> None
     """Send the chunks as they are made; each waits until the reader has room for it.
 
     Raises:
-        ClientDisconnect: the reader is gone, or leaves what was sent to it.
+        ClientDisconnect: the reader is gone, leaves what was sent to it, or is slower than the answer's pace.
     """
     async with aclosing(answer.chunks):
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         if scope["method"] != "HEAD":
             with _ending(scope) if answer.is_endless else nullcontext():
                 async for chunk in answer.chunks:
-                    await _send_part(scope, send, chunk)
+                    await _send_part(scope, send, chunk, answer.pace)
     if answer.is_endless:
         _limit_the_end(scope)
     await _send_part(scope, send, None)
@@ -106,17 +107,22 @@ def _limit_the_end(scope: Scope) -> None:
         asyncio.get_running_loop().call_later(_LAST_SECONDS, connection.abort)
 
 
-async def _send_part(scope: Scope, send: Send, chunk: bytes | None) -> None:
+async def _send_part(scope: Scope, send: Send, chunk: bytes | None, pace: Pace | None = None) -> None:
     """Send a chunk, or the end."""
     connection: asyncio.Transport | None = scope.get(CONNECTION)
     try:
         async with asyncio.timeout(SLOW_READER_SECONDS):
-            await send({"type": "http.response.body", "body": chunk or b"", "more_body": chunk is not None})
+            with pace.waiting(len(chunk or b"")) if pace is not None else nullcontext():
+                await send({"type": "http.response.body", "body": chunk or b"", "more_body": chunk is not None})
     except TimeoutError:
+        is_slow = True
+    else:
+        is_slow = pace is not None and not pace.is_kept
+    if is_slow:
         _log.info("slow reader cut off")
         if connection is not None:
             connection.abort()
             await asyncio.sleep(0)  # until the server has heard of it; it would report an answer without an end
-        raise ClientDisconnect from None
+        raise ClientDisconnect
     if chunk is not None and connection is not None and connection.is_closing():
         raise ClientDisconnect

@@ -9,8 +9,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.shared.models.crud_models import Problem
 from sarvanom.shared.resources import RESOURCES
+from sarvanom.web.middleware.body_limit import LINE_ROUTES
 from sarvanom.web.problems import register_problem_handlers
-from sarvanom.web.routing import DirectDispatch, direct_routes
+from sarvanom.web.routing import DirectDispatch, direct_routes, line_routes
 from sarvanom.web.sending import STREAMS, EndlessStreams
 
 type Middleware = Callable[[ASGIApp], ASGIApp]
@@ -38,6 +39,7 @@ class Service(FastAPI):
             **declared,
         )
         self._edge = tuple(edge)
+        self._line_routes: frozenset[tuple[str, str]] = frozenset()
         self.streams = EndlessStreams()
         register_problem_handlers(self)
 
@@ -52,11 +54,14 @@ class Service(FastAPI):
             return
         scope["app"] = self
         scope[STREAMS] = self.streams
+        scope[LINE_ROUTES] = self._line_routes
         await stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application that serves requests; Starlette calls this once, before the first one."""
-        app: ASGIApp = DirectDispatch(direct_routes(self), super().build_middleware_stack())
+        routes = direct_routes(self)
+        self._line_routes = line_routes(routes)
+        app: ASGIApp = DirectDispatch(routes, super().build_middleware_stack())
         for middleware in reversed(self._edge):
             app = middleware(app)
         return app

@@ -1,14 +1,21 @@
 """The relay: calls go to crud, and answers come back, as bytes."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from fastapi import FastAPI
 
 from sarvanom.services.gateway.relay import Relay
+from sarvanom.shared.clients.keepalive import KeepAliveTransport
 from sarvanom.shared.clients.transport import Headers, Request, Response, StreamedResponse, Transport
 from sarvanom.shared.errors import UpstreamFailed
+from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.calls import Answer, Call, StreamedAnswer
+from sarvanom.web.routing import DirectDispatch, direct_routes
+from tests.unit.shared.clients.peers import OK, Conversation, serve
+from tests.unit.web.asgi import ask, http_scope, read_all
 
 
 class Answering(Transport):
@@ -89,6 +96,26 @@ async def test_stream_is_handed_on_as_it_comes_and_closed_with_its_answer() -> N
     assert transport.open == 1
     await answer.chunks.aclose()
     assert transport.open == 0
+
+
+async def test_a_restore_may_take_its_time_after_the_last_byte() -> None:
+    """Crud says nothing while it fills the store, and commits whether or not somebody still waits."""
+
+    async def restore_late(conversation: Conversation) -> None:
+        await conversation.hear_head()
+        while await conversation.hear_chunk():
+            pass
+        await asyncio.sleep(0.6)
+        await conversation.say(OK)
+
+    async with serve(restore_late) as crud:
+        transport = KeepAliveTransport(crud.url, stream_idle_timeout=0.2)
+        app = FastAPI()
+        add_archive_routes(app, Relay(transport))
+        scope = http_scope("POST", "/import", [(b"content-type", b"application/x-ndjson")])
+        answer = await ask(DirectDispatch(direct_routes(app), read_all), scope, body=[b"one\n", b"two\n"])
+        assert (answer.status, answer.body) == (200, b"ok")
+        await transport.aclose()
 
 
 @pytest.mark.parametrize("status", [200, 201, 304, 404, 412, 503])

@@ -9,8 +9,10 @@ from sarvanom.shared.preconditions import ANY, NO_PRECONDITIONS, Preconditions
 from sarvanom.web.request_headers import (
     JSON,
     MERGE_PATCH,
+    NDJSON,
     check_media_type,
     conditional_headers,
+    declares,
     parse_preconditions,
 )
 from tests.unit.web.asgi import http_scope
@@ -166,3 +168,20 @@ def test_patch_is_taken_as_either_type() -> None:
     with pytest.raises(UnsupportedMediaType) as caught:
         check_media_type(http_scope(headers=[(b"content-type", b"text/plain")]), (MERGE_PATCH, JSON))
     assert caught.value.headers == {"Accept": f"{MERGE_PATCH}, {JSON}"}
+
+
+@pytest.mark.parametrize("first", [b"application/json", b"application/x-ndjson", b""])
+@pytest.mark.parametrize("second", [b"application/json", b"application/x-ndjson", b""])
+def test_two_media_types_are_refused_whichever_is_read(first: bytes, second: bytes) -> None:
+    scope = http_scope("POST", headers=[(b"content-type", first), (b"content-type", second)])
+    with pytest.raises(InvalidHeader, match="more than once"):
+        check_media_type(scope, (JSON, NDJSON))
+    with pytest.raises(InvalidHeader, match="more than once"):
+        declares(scope, NDJSON)
+
+
+@pytest.mark.parametrize("codings", [[b"gzip", b"identity"], [b"identity", b"gzip"]])
+def test_a_body_is_compressed_if_any_header_says_so(codings: list[bytes]) -> None:
+    given = [(b"content-type", JSON.encode()), *((b"content-encoding", coding) for coding in codings)]
+    with pytest.raises(UnsupportedMediaType):
+        check_media_type(http_scope("POST", headers=given), (JSON,))

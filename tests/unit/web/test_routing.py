@@ -8,8 +8,13 @@ from fastapi import FastAPI, Path
 from starlette.types import Receive, Scope, Send
 
 from sarvanom.shared.errors import MethodNotAllowed, RouteNotFound
+from sarvanom.shared.resources import RESOURCES
+from sarvanom.web.archive_routes import add_archive_routes
+from sarvanom.web.calls import AnyAnswer, Call
+from sarvanom.web.log_routes import add_log_routes
 from sarvanom.web.middleware.access_log import ROUTE
-from sarvanom.web.routing import DirectDispatch, DirectEndpoint, DirectRoute, direct_routes
+from sarvanom.web.resource_routes import add_resource_routes
+from sarvanom.web.routing import DirectDispatch, DirectEndpoint, DirectRoute, direct_routes, line_routes
 from tests.unit.web.asgi import Replying, Untouched, ask, http_scope, is_untouched
 
 
@@ -114,3 +119,15 @@ def test_fastapi_draws_direct_routes() -> None:
         "/users": ["get", "post"], "/users/{user_id}": ["delete", "get"], "/user-stats": ["get"],
     }  # fmt: skip
     assert [one["name"] for one in paths["/users/{user_id}"]["get"]["parameters"]] == ["user_id"]
+
+
+def test_lines_are_read_where_a_collection_grows_and_where_everything_is_restored() -> None:
+    async def perform(_: Call) -> AnyAnswer:
+        raise AssertionError
+
+    app = FastAPI()
+    add_resource_routes(app, perform)
+    add_log_routes(app, perform)
+    add_archive_routes(app, perform)
+    collections = {("POST", f"/{resource.collection}") for resource in RESOURCES}
+    assert line_routes(direct_routes(app)) == collections | {("POST", "/import")}

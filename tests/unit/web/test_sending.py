@@ -11,6 +11,7 @@ from starlette.types import Message
 from sarvanom.shared.errors import UpstreamFailed
 from sarvanom.web import sending
 from sarvanom.web.calls import StreamedAnswer
+from sarvanom.web.pace import Pace
 from sarvanom.web.sending import CONNECTION, STREAMS, EndlessStreams, send_answer
 from tests.unit.web.asgi import http_scope
 
@@ -122,6 +123,29 @@ async def test_slow_reader_is_cut_off(
     with pytest.raises(ClientDisconnect):
         await send_answer(scope, reader, source.answer())
     assert (connection.aborted, source.closed) == (1, 1)
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(25.0, b"abc"), (15.0, b"abcd")])
+async def test_reader_who_does_not_keep_the_pace_is_cut_off(
+    scope: dict[str, Any], connection: Connection, seconds: float, taken: bytes
+) -> None:
+    """A byte now and then is too little, where it holds something up."""
+    clock = 0.0
+
+    class Trickling(Reader):
+        async def __call__(self, message: Message) -> None:
+            nonlocal clock
+            clock += seconds if message.get("more_body") else 0.0
+            await super().__call__(message)
+
+    reader, source = Trickling(), Source(b"a", b"b", b"c", b"d")
+    answer = source.answer()._replace(pace=Pace(1, 60, lambda: clock))
+    if len(taken) == len(source.chunks):
+        await send_answer(scope, reader, answer)
+    else:
+        with pytest.raises(ClientDisconnect):
+            await send_answer(scope, reader, answer)
+    assert (reader.body, source.closed, connection.aborted) == (taken, 1, int(not reader.is_whole))
 
 
 async def begin(scope: dict[str, Any], reader: Reader, source: Source) -> asyncio.Task[None]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -18,8 +19,30 @@ BATCH: Final = 1_000
 BATCH_BYTES: Final = 8 * 2**20
 
 
+IN_DOUBT: Final = (
+    "everything is there, or nothing; run it again, and if it says that the target is not empty, everything is"
+)
+"""What can be said of a promotion that ended during its commit."""
+
+
 class PromotionRefused(Exception):
     """The store cannot be moved; the text says why, and nothing was changed."""
+
+
+class PromotionInDoubt(Exception):
+    """The target broke off during the commit; the text says how to see what became of it."""
+
+
+class Stage(Enum):
+    """How far a promotion is, which says what an interruption leaves behind: nothing, one or the other, everything."""
+
+    COPYING = "copying"
+    COMMITTING = "committing"
+    COMMITTED = "committed"
+
+
+type OnStage = Callable[[Stage], None]
+"""Told when a stage begins; the first is `COPYING`, of which nobody is told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Final
 
-from sarvanom.shared.clients.idempotency import KeySequence
+from sarvanom.shared.clients.idempotency import WRITING, KeySequence
 from sarvanom.shared.clients.transport import Request, StreamedResponse, Transport
 from sarvanom.web.calls import Answer, AnyAnswer, Call, Headers, StreamedAnswer
 
@@ -23,7 +23,6 @@ _HANDED_ON: Final = frozenset(
         b"x-accel-buffering",
     }
 )
-_WRITING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class Relay:
@@ -39,7 +38,7 @@ class Relay:
     async def __call__(self, call: Call) -> AnyAnswer:
         """Carry out a call; raises what the transport raises."""
         headers = self._headers(call)
-        request = Request(call.method, call.target, headers, call.body)
+        request = Request(call.method, call.target, headers, call.body, call.patience)
         if call.is_streamed:
             return await self._stream(call, request)
         response = await self._transport.send(request)
@@ -62,7 +61,7 @@ class Relay:
             headers += call.headers
         if call.idempotency_key is not None:
             headers.append((b"idempotency-key", b'"%s"' % call.idempotency_key.encode()))
-        elif call.method in _WRITING and call.chunks is None:
+        elif call.method in WRITING and call.chunks is None:
             headers.append((b"idempotency-key", self._keys.next().encode()))
         return headers
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from sarvanom.shared.clients.http_service import ServiceClient
-from sarvanom.shared.contracts.archive_contract import ArchiveContract
+from sarvanom.shared.contracts.archive_contract import RESTORE_SECONDS, ArchiveContract
 from sarvanom.shared.errors import UpstreamFailed
 from sarvanom.shared.models.bulk_models import RestoreSummary
 from sarvanom.shared.models.crud_models import CRUDResponse, FilterParams, PaginationParams
@@ -39,7 +39,10 @@ class ArchiveClient(ArchiveContract):
     async def restore(self, chunks: AsyncIterable[bytes]) -> RestoreSummary:
         """POST the export, as it comes."""
         body = bytearray()
-        async with self._service.stream("POST", "/import", body=chunks, headers={"content-type": _LINES}) as response:
+        headers = {"content-type": _LINES}
+        async with self._service.stream(
+            "POST", "/import", body=chunks, headers=headers, patience=RESTORE_SECONDS
+        ) as response:
             async for chunk in response.chunks:
                 body += chunk
         try:

@@ -16,15 +16,25 @@ from sarvanom.shared.errors import ServiceUnavailable, UpstreamFailed, UpstreamT
 _FAILURES: Final = (ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
 
 
+class _Load:
+    """What an instance has under way of one kind, requests or streams."""
+
+    __slots__ = ("credit", "under_way")
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.credit = 0
+
+
 class _Lane:
     """One instance, the transport to it, and how busy it is."""
 
-    __slots__ = ("credit", "endpoint", "is_gone", "transport", "under_way", "weight")
+    __slots__ = ("endpoint", "is_gone", "requests", "streams", "transport", "weight")
 
     def __init__(self, endpoint: Endpoint, transport: Transport) -> None:
         self.transport = transport
-        self.under_way = 0
-        self.credit = 0
+        self.requests = _Load()
+        self.streams = _Load()
         self.is_gone = False
         self.follow(endpoint)
 
@@ -32,6 +42,12 @@ class _Lane:
         """Take over what discovery says now."""
         self.endpoint = endpoint
         self.weight = endpoint.weight if isinstance(endpoint, WeightedEndpoint) else 1
+
+
+type _Kind = Callable[[_Lane], _Load]
+
+_REQUESTS: Final[_Kind] = attrgetter("requests")
+_STREAMS: Final[_Kind] = attrgetter("streams")
 
 
 class _WatchedChunks(AsyncIterator[bytes]):
@@ -54,9 +70,10 @@ class _WatchedChunks(AsyncIterator[bytes]):
 class BalancingTransport(Transport):
     """Sends each request to the healthy instance with the fewest requests under way for its weight.
 
-    An instance that cannot be reached is reported as unhealthy, and the next one is tried, since nothing was sent; one
-    that breaks off or is late is reported, and the error is the caller's. A stream is under way as long as it is open;
-    once something was taken from its body, no other instance is tried. Owns `discovery` and what `connect` returns.
+    Streams go by streams: they last and mostly wait, so that they say nothing of how busy an instance is. An instance
+    that cannot be reached is reported as unhealthy, and the next one is tried, since nothing was sent; one that breaks
+    off or is late is reported, and the error is the caller's. A stream is under way as long as it is open; once
+    something was taken from its body, no other instance is tried. Owns `discovery` and what `connect` returns.
     """
 
     def __init__(self, discovery: ServiceDiscoveryContract, connect: Callable[[str], Transport]) -> None:
@@ -69,14 +86,14 @@ class BalancingTransport(Transport):
 
     async def send(self, request: Request) -> Response:
         """Return the answer of the first instance that could be reached."""
-        lane = await self._pick()
+        lane = await self._pick(_REQUESTS)
         tried: list[_Lane] = []
         while True:
             try:
                 return await self._send_along(lane, request)
             except ServiceUnavailable:
                 tried.append(lane)
-                if (untried := await self._pick_untried(tried)) is None:
+                if (untried := await self._pick_untried(tried, _REQUESTS)) is None:
                     raise
                 lane = untried
 
@@ -96,28 +113,30 @@ class BalancingTransport(Transport):
         await asyncio.gather(*(lane.transport.aclose() for lane in lanes), *self._closing)
 
     async def _send_along(self, lane: _Lane, request: Request) -> Response:
-        lane.under_way += 1
+        lane.requests.under_way += 1
         try:
             response = await lane.transport.send(request)
         except _FAILURES:
             self._discovery.report(lane.endpoint, healthy=False)
             raise
         finally:
-            self._leave(lane)
+            self._leave(lane, lane.requests)
         if not lane.endpoint.healthy:
             self._discovery.report(lane.endpoint, healthy=True)
         return response
 
     async def _open(self, stack: AsyncExitStack, request: Request, source: WatchedBody | None) -> StreamedResponse:
         """Open a stream, which the stack closes."""
-        lane = await self._pick()
+        lane = await self._pick(_STREAMS)
         tried: list[_Lane] = []
         while True:
             try:
                 return await self._open_along(lane, stack, request, source)
             except ServiceUnavailable:
                 tried.append(lane)
-                if (source is not None and source.is_taken) or (untried := await self._pick_untried(tried)) is None:
+                if source is not None and source.is_taken:
+                    raise
+                if (untried := await self._pick_untried(tried, _STREAMS)) is None:
                     raise
                 lane = untried
 
@@ -129,8 +148,8 @@ class BalancingTransport(Transport):
                 self._discovery.report(lane.endpoint, healthy=False)
 
         async with AsyncExitStack() as attempt:
-            lane.under_way += 1
-            attempt.callback(self._leave, lane)
+            lane.streams.under_way += 1
+            attempt.callback(self._leave, lane, lane.streams)
             try:
                 response = await attempt.enter_async_context(lane.transport.stream(request, source))
             except _FAILURES as error:
@@ -141,8 +160,8 @@ class BalancingTransport(Transport):
             await stack.enter_async_context(attempt.pop_all())
         return StreamedResponse(response.status, response.headers, _WatchedChunks(response.chunks, report_failure))
 
-    def _leave(self, lane: _Lane) -> None:
-        lane.under_way -= 1
+    def _leave(self, lane: _Lane, load: _Load) -> None:
+        load.under_way -= 1
         if lane.is_gone:
             self._close_if_unused(lane)
 
@@ -161,33 +180,37 @@ class BalancingTransport(Transport):
             lane.is_gone = True
             self._close_if_unused(lane)
 
-    async def _pick(self) -> _Lane:
+    async def _pick(self, kind: _Kind) -> _Lane:
+        await self._look()
+        choices = self._choices
+        return choices[0] if len(choices) == 1 else _least_busy(choices, kind)
+
+    async def _look(self) -> None:
+        """Ask discovery who is there."""
         endpoints = await self._discovery.endpoints()
         if endpoints is not self._endpoints:
             self._follow(endpoints)
-        choices = self._choices
-        return choices[0] if len(choices) == 1 else _least_busy(choices)
 
-    async def _pick_untried(self, tried: Sequence[_Lane]) -> _Lane | None:
-        """Return a lane for a request that these lanes could not carry: a healthy one if there is any."""
-        await self._pick()
+    async def _pick_untried(self, tried: Sequence[_Lane], kind: _Kind) -> _Lane | None:
+        """Return a lane for what these lanes could not carry: a healthy one if there is any."""
+        await self._look()
         lanes = [lane for lane in self._lanes.values() if lane not in tried]
         choices = [lane for lane in lanes if lane.endpoint.healthy] or lanes
-        return _least_busy(choices) if choices else None
+        return _least_busy(choices, kind) if choices else None
 
     def _close_if_unused(self, lane: _Lane) -> None:
-        if lane.under_way == 0:
+        if lane.requests.under_way == 0 and lane.streams.under_way == 0:
             task = asyncio.ensure_future(lane.transport.aclose())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
 
-def _least_busy(lanes: Sequence[_Lane]) -> _Lane:
-    """Return the lane with the least to do for its weight; ties are broken in turn, smoothly by weight (as nginx)."""
-    least = min(lane.under_way / lane.weight for lane in lanes)
-    tied = [lane for lane in lanes if lane.under_way / lane.weight == least]
+def _least_busy(lanes: Sequence[_Lane], kind: _Kind) -> _Lane:
+    """Return the lane with the least of a kind for its weight; ties are broken in turn, smoothly (as nginx does)."""
+    least = min(kind(lane).under_way / lane.weight for lane in lanes)
+    tied = [lane for lane in lanes if kind(lane).under_way / lane.weight == least]
     for lane in tied:
-        lane.credit += lane.weight
-    chosen = max(tied, key=attrgetter("credit"))
-    chosen.credit -= sum(lane.weight for lane in tied)
+        kind(lane).credit += lane.weight
+    chosen = max(tied, key=lambda lane: kind(lane).credit)
+    kind(chosen).credit -= sum(lane.weight for lane in tied)
     return chosen

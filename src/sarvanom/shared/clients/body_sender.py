@@ -14,14 +14,16 @@ _TURN: Final = 65_536
 class BodySender:
     """A task that writes the source's parts as chunks (RFC 9112, section 7.1).
 
-    `on_sent` is called when the next step is the service's, and `on_failed` when the source has raised, or was
-    cancelled: the connection must break off then, so that nobody takes half a body for a whole one.
+    `on_sent` is called when the next step is the service's, `on_complete` in its place after the end, and `on_failed`
+    when the source has raised, or was cancelled: the connection must break off then, so that nobody takes half a body
+    for a whole one.
     """
 
     __slots__ = (
         "_drained",
         "_is_paused",
         "_loop",
+        "_on_complete",
         "_on_failed",
         "_on_sent",
         "_source",
@@ -36,11 +38,13 @@ class BodySender:
         transport: asyncio.Transport,
         source: WatchedBody,
         on_sent: Callable[[], None],
+        on_complete: Callable[[], None],
         on_failed: Callable[[Exception], None],
     ) -> None:
         self._transport = transport
         self._source = source
         self._on_sent = on_sent
+        self._on_complete = on_complete
         self._on_failed = on_failed
         self._is_paused = False
         self._drained: asyncio.Future[None] | None = None
@@ -94,7 +98,7 @@ class BodySender:
                 self.awaits_source = True
         self.awaits_source = False
         self._transport.write(b"0\r\n\r\n")
-        self._on_sent()
+        self._on_complete()
 
     def _write(self, chunk: bytes) -> None:
         self._written += len(chunk)

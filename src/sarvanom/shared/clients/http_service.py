@@ -8,14 +8,13 @@ from typing import Final
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from sarvanom.shared.clients.idempotency import KeySequence
+from sarvanom.shared.clients.idempotency import WRITING, KeySequence
 from sarvanom.shared.clients.problems import error_from_response
 from sarvanom.shared.clients.transport import Headers, Request, Response, StreamedResponse, Transport
 from sarvanom.shared.errors import UpstreamFailed
 
 _JSON: Final = TypeAdapter[JsonValue](JsonValue)
 _NOT_MODIFIED: Final = 304
-_WRITING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _MAX_PROBLEM_BYTES: Final = 1024 * 1024
 
 
@@ -53,7 +52,7 @@ class ServiceClient:
         own: dict[str, str] = {}
         if json is not None:
             own["content-type"] = "application/json"
-        if method in _WRITING:
+        if method in WRITING:
             own["idempotency-key"] = self._keys.next()
         last = {} if request_id is None else {"x-request-id": request_id}
         if body is None:
@@ -72,14 +71,18 @@ class ServiceClient:
         *,
         body: AsyncIterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
+        patience: float | None = None,
     ) -> AsyncIterator[StreamedResponse]:
         """Send a request and hand its 2xx answer over as it comes (see `Transport.stream`); it is never sent again.
+
+        `patience` is how many seconds the service may be silent after the body, if it needs more than usual.
 
         Raises:
             SarvanOMError: the error that the service answered, as the class it was there, or one of the transport's.
         """
         sent = _encode({**self._headers, **_lower(headers or {})})
-        async with self._transport.stream(Request(method, target.encode("ascii"), sent), body) as response:
+        request = Request(method, target.encode("ascii"), sent, patience=patience)
+        async with self._transport.stream(request, body) as response:
             if not 200 <= response.status < 300:
                 raise error_from_response(await _read_problem(response))
             yield response

@@ -32,7 +32,8 @@ class HTTPXTransport(Transport):
     A stream goes one way after the other: httpx sends the body completely before it reads the answer. A service that
     answers while it reads gets stuck once the sockets' buffers are full, which is `UpstreamTimeout`. At most
     `max_streams` are carried at once, on connections of their own unless the `client` was given, and each is given up
-    when the service is silent for `stream_idle_timeout` seconds while it is its turn.
+    when the service is silent for `stream_idle_timeout` seconds while it is its turn, or after its body for the
+    request's own `patience`.
     """
 
     def __init__(
@@ -115,7 +116,10 @@ class HTTPXTransport(Transport):
             raise ServiceUnavailable("The connection to the service is closed")
         if self._stream_client is None:
             self._stream_client = httpx2.AsyncClient(limits=httpx2.Limits(max_keepalive_connections=0))
-        message = self._message(request, source or request.body, self._stream_timeouts)
+        timeouts = self._stream_timeouts
+        if request.patience is not None:
+            timeouts = {**timeouts, "read": request.patience}
+        message = self._message(request, source or request.body, timeouts)
         try:
             return await self._stream_client.send(message, stream=True, follow_redirects=False)
         except (TimeoutError, httpx2.HTTPError) as error:

@@ -3,6 +3,10 @@
 import os
 import secrets
 from itertools import count
+from typing import Final
+
+WRITING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+"""The methods of requests that have a key."""
 
 
 class KeySequence:

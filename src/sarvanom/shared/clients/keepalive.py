@@ -27,8 +27,8 @@ class KeepAliveTransport(Transport):
     `max_response_bytes` bounds an answer, its head included. Give `idle_timeout` a value below the service's own.
 
     A stream has a connection of its own beside the pool: both ways at once, at most `max_streams` of them, and given up
-    when the service is silent for `stream_idle_timeout` seconds while it is its turn. To cancel a read of its chunks
-    breaks nothing off.
+    when the service is silent for `stream_idle_timeout` seconds while it is its turn, or after its body for the
+    request's own `patience`. To cancel a read of its chunks breaks nothing off.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class KeepAliveTransport(Transport):
         head = encode_stream_head(request, self._host, chunked=body is not None)
         source = None if body is None else WatchedBody(body)
         async with self._streams.connect() as connection:
-            connection.start(head, request.body, source)
+            connection.start(head, request, source)
             status, headers = await connection.head()
             yield StreamedResponse(status, headers, StreamedChunks(connection))
 

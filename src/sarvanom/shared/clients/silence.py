@@ -33,6 +33,13 @@ class SilenceTimer:
         """Count from now on: the service was heard, or its turn begins."""
         self._since = self._loop.time()
 
+    def allow(self, seconds: float) -> None:
+        """Count from now on, and up to another bound."""
+        self.restart()
+        self._seconds = seconds
+        self._timer.cancel()
+        self._timer = self._loop.call_later(seconds / _TICKS, self._tick)
+
     def stop(self) -> None:
         """Never expire; idempotent."""
         self._timer.cancel()

@@ -10,7 +10,7 @@ from sarvanom.shared.clients.body_sender import BodySender
 from sarvanom.shared.clients.http_response import StreamedResponseReader
 from sarvanom.shared.clients.request_body import WatchedBody
 from sarvanom.shared.clients.silence import SilenceTimer
-from sarvanom.shared.clients.transport import Headers
+from sarvanom.shared.clients.transport import Headers, Request
 from sarvanom.shared.errors import InternalError, UpstreamFailed, UpstreamTimeout
 
 _HIGH: Final = 65_536
@@ -33,6 +33,7 @@ class StreamConnection(asyncio.Protocol):
         "_is_dropped",
         "_is_read_paused",
         "_loop",
+        "_patience",
         "_reader",
         "_sender",
         "_silence",
@@ -45,6 +46,7 @@ class StreamConnection(asyncio.Protocol):
     def __init__(self, idle_timeout: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._idle_timeout = idle_timeout
+        self._patience: float | None = None
         self._reader = StreamedResponseReader()
         self._chunks: deque[bytes] = deque()
         self._buffered = 0
@@ -63,13 +65,17 @@ class StreamConnection(asyncio.Protocol):
 
     # What the stream does.
 
-    def start(self, head: bytes, body: bytes, source: WatchedBody | None) -> None:
+    def start(self, head: bytes, request: Request, source: WatchedBody | None) -> None:
         """Send the request: its head, and either its body or, from now on, what comes out of the source."""
+        self._patience = request.patience
         self._transport.write(head)
-        if body:
-            self._transport.write(body)
-        if source is not None:
-            self._sender = BodySender(self._transport, source, self._silence.restart, self._fail_body)
+        if request.body:
+            self._transport.write(request.body)
+        if source is None:
+            self._be_patient()
+        else:
+            restart = self._silence.restart
+            self._sender = BodySender(self._transport, source, restart, self._be_patient, self._fail_body)
 
     async def head(self) -> tuple[int, Headers]:
         """Return status and headers of the answer, as soon as they are there."""
@@ -221,6 +227,13 @@ class StreamConnection(asyncio.Protocol):
         if sender is not None and sender.awaits_service:
             return not self._is_read_paused
         return self._waiting is not None and (sender is None or not sender.awaits_source)
+
+    def _be_patient(self) -> None:
+        """Count from now on, as all of the request is on its way, and up to the bound that the request asks for."""
+        if self._patience is None:
+            self._silence.restart()
+        else:
+            self._silence.allow(self._patience)
 
     def _fail_body(self, error: Exception) -> None:
         if not self._is_dropped:

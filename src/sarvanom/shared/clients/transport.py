@@ -14,12 +14,17 @@ type Headers = list[tuple[bytes, bytes]]
 
 @dataclass(slots=True)
 class Request:
-    """An HTTP request: `target` is the path with its query, percent-encoded; header names are lower case."""
+    """An HTTP request: `target` is the path with its query, percent-encoded; header names are lower case.
+
+    `patience` is for streams: how many seconds the service may be silent once all of the body was sent, where that is
+    not for the transport to say.
+    """
 
     method: str
     target: bytes
     headers: Headers = field(default_factory=list)
     body: bytes = b""
+    patience: float | None = None
 
 
 @dataclass(slots=True)
@@ -73,8 +78,9 @@ class Transport(ABC):
 
         A `body` is sent in place of the request's own, as it comes, and no faster than the service reads; the answer
         is read no faster than `chunks` is. Leaving the context ends both, and the connection unless both were at
-        their end. Of time, only the service's silence is bounded: not how long the source of `body`, the reader of
-        `chunks` or the whole take. A read of `chunks` that is cancelled may break the answer off.
+        their end. Of time, only the service's silence is bounded, after the body by the request's `patience` if it has
+        one: not how long the source of `body`, the reader of `chunks` or the whole take. A read of `chunks` that is
+        cancelled may break the answer off.
 
         Raises:
             ServiceUnavailable: it could not be reached, or there are too many streams; nothing was sent.

@@ -2,11 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 from sarvanom.shared.models.bulk_models import RestoreSummary
 from sarvanom.shared.models.crud_models import FilterParams
 from sarvanom.shared.resources import Resource
+
+RESTORE_SECONDS: Final = 3600.0
+"""How long a restore may take once all of the export was sent."""
 
 
 class ArchiveContract(ABC):

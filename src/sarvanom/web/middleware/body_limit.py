@@ -10,15 +10,18 @@ from sarvanom.web.request_headers import NDJSON, declares
 LINE_LIMIT: Final = "sarvanom.line_limit"
 """Where the scope keeps how many bytes a line may have, if the body is one of lines."""
 
+LINE_ROUTES: Final = "sarvanom.line_routes"
+"""Where the scope keeps which requests, by method and path, may have a body of lines."""
+
 _MAX_DIGITS = 19
 
 
 class BodyLimitMiddleware:
     """Refuses bodies of more than `limit` bytes: by their declared length, or as they come in if none is declared.
 
-    A body of lines, which is read as it comes in, may be of any length; for each of its lines the limit holds.
+    A body of lines may be of any length where the route reads it as it comes in; for each of its lines the limit holds.
 
-    Raises `PayloadTooLarge`, and `InvalidHeader` if the length cannot be trusted.
+    Raises `PayloadTooLarge`, and `InvalidHeader` if the length, or what the body is, cannot be trusted.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -31,7 +34,7 @@ class BodyLimitMiddleware:
         await self._app(scope, receive, send)
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        is_of_lines = declares(scope, NDJSON)
+        is_of_lines = (scope["method"], scope["path"]) in scope.get(LINE_ROUTES, ()) and declares(scope, NDJSON)
         if is_of_lines:
             scope[LINE_LIMIT] = self._limit
         length: bytes | None = None

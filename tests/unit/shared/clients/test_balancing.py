@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -241,11 +242,58 @@ async def test_stream_is_under_way_while_it_is_open() -> None:
     transport = BalancingTransport(Registry(*endpoints("a", "b")), fleet.connect)
     async with transport.stream(GET):
         for _ in range(4):
-            await transport.send(GET)
+            async with transport.stream(GET):
+                pass
         assert fleet.counts() == {"a": 1, "b": 4}
     for _ in range(2):
-        await transport.send(GET)
+        async with transport.stream(GET):
+            pass
     assert fleet.counts() == {"a": 2, "b": 5}
+
+
+async def test_streams_are_no_reason_to_spare_an_instance_requests() -> None:
+    """After a restart of one, all watchers hang on the other, for hours."""
+    fleet = Fleet()
+    registry = Registry(*endpoints("a"))
+    transport = BalancingTransport(registry, fleet.connect)
+    async with AsyncExitStack() as watches:
+        for _ in range(20):
+            await watches.enter_async_context(transport.stream(GET))
+        registry.known = endpoints("a", "b")
+        for _ in range(10):
+            await transport.send(GET)
+        assert fleet.counts() == {"a": 25, "b": 5}
+        for _ in range(10):
+            await watches.enter_async_context(transport.stream(GET))
+        assert fleet.counts() == {"a": 25, "b": 15}
+
+
+async def test_requests_are_no_reason_to_spare_an_instance_streams() -> None:
+    fleet = Fleet()
+    transport = BalancingTransport(Registry(*endpoints("a", "b")), fleet.connect)
+    await transport.send(GET)
+    gate = fleet.transports["a"].gate = asyncio.Event()
+    await transport.send(GET)
+    stuck = asyncio.create_task(transport.send(GET))
+    await asyncio.sleep(0)
+    async with AsyncExitStack() as watches:
+        gate.set()
+        for _ in range(4):
+            await watches.enter_async_context(transport.stream(GET))
+        assert fleet.counts() == {"a": 4, "b": 3}
+    await stuck
+
+
+async def test_requests_and_streams_in_turn_both_go_round() -> None:
+    fleet = Fleet()
+    transport = BalancingTransport(Registry(*endpoints("a", "b")), fleet.connect)
+    for _ in range(4):
+        await transport.send(Request("GET", b"/request"))
+        async with transport.stream(Request("GET", b"/stream")):
+            pass
+    targets = {url: Counter(request.target for request in one.requests) for url, one in fleet.transports.items()}
+    half = {b"/request": 2, b"/stream": 2}
+    assert targets == {"a": half, "b": half}
 
 
 async def test_stream_goes_to_the_next_instance_if_nothing_was_sent() -> None:

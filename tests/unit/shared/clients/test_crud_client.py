@@ -1,13 +1,16 @@
 """The five collections, and what each adds."""
 
+from collections.abc import AsyncIterator
 from typing import assert_type
 
 import pytest
 
 from sarvanom.shared.clients.crud_client import CRUDServiceClient
 from sarvanom.shared.clients.http_service import ServiceClient
+from sarvanom.shared.contracts.archive_contract import RESTORE_SECONDS
 from sarvanom.shared.contracts.service_contracts import CRUDServiceContract
 from sarvanom.shared.errors import ResourceNotFound, ValidationFailed
+from sarvanom.shared.models.bulk_models import RestoreSummary
 from sarvanom.shared.models.crud_models import CacheStats, UserProfile
 from sarvanom.shared.resources import RESOURCES
 from tests.unit.shared.clients.scripted_transport import Outcome, ScriptedTransport, answer
@@ -52,6 +55,21 @@ async def test_stats_of_the_cache() -> None:
     client, transport = crud(answer(200, b'{"message": "", "data": %s}' % stats.model_dump_json().encode()))
     assert await client.cache.stats() == stats
     assert transport.requests[0].target == b"/cache-stats"
+
+
+async def test_a_restore_is_sent_once_and_given_time() -> None:
+    async def export() -> AsyncIterator[bytes]:
+        yield b"one\n"
+        yield b"two\n"
+
+    items = dict.fromkeys((resource.collection for resource in RESOURCES), 0)
+    summary = RestoreSummary(revision=7, items=items)
+    client, transport = crud(answer(200, b'{"message": "", "data": %s}' % summary.model_dump_json().encode()))
+    assert await client.archive.restore(export()) == summary
+    (request,) = transport.requests
+    assert (request.method, request.target, request.patience) == ("POST", b"/import", RESTORE_SECONDS)
+    assert dict(request.headers)[b"content-type"] == b"application/x-ndjson"
+    assert transport.bodies == [b"one\ntwo\n"]
 
 
 async def test_user_is_found_by_name() -> None:

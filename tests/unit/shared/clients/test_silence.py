@@ -51,6 +51,19 @@ async def test_sound_starts_it_anew() -> None:
     timer.stop()
 
 
+async def test_another_bound_counts_from_then_on() -> None:
+    longer, shorter = Service(), Service()
+    timers = [longer.timer(0.04), shorter.timer(60)]
+    await asyncio.sleep(0.02)
+    timers[0].allow(60)
+    timers[1].allow(0.04)
+    await asyncio.sleep(0.15)
+    assert longer.expired == []
+    (after,) = shorter.expired
+    assert after >= 0.06
+    timers[0].stop()
+
+
 async def test_silence_of_whom_nobody_waits_for_does_not_count() -> None:
     service = Service(awaited=False)
     timer = service.timer(0.02)

@@ -281,6 +281,57 @@ async def test_silence_before_and_in_the_answer_is_a_timeout(connect: Connect) -
             await anext(response.chunks)
 
 
+async def answer_late(conversation: Conversation) -> None:
+    """Answer a body when three short silences have passed."""
+    await conversation.hear_head()
+    while await conversation.hear_chunk():
+        pass
+    await asyncio.sleep(0.6)
+    await conversation.say(OK)
+    await conversation.wait_closed()
+
+
+async def test_patience_goes_before_the_bound_of_the_transport(connect: Connect) -> None:
+    patient = Request("POST", b"/import", patience=5)
+    async with serve(answer_late) as peer:
+        transport = connect(peer.url, stream_idle_timeout=0.2)
+        async with transport.stream(patient, parts(b"a", b"b")) as response:
+            assert await read(response) == b"ok"
+        with pytest.raises(UpstreamTimeout):
+            async with transport.stream(POST, parts(b"a", b"b")):
+                raise AssertionError
+
+
+@pytest.mark.parametrize("body", [b"", b"abc"])
+async def test_patience_has_an_end(connect: Connect, body: bytes) -> None:
+    async with serve(Conversation.wait_closed) as peer:
+        with pytest.raises(UpstreamTimeout):
+            async with asyncio.timeout(4), connect(peer.url).stream(Request("POST", b"/", [], body, patience=0.1)):
+                raise AssertionError
+        with pytest.raises(UpstreamTimeout):
+            async with (
+                asyncio.timeout(4),
+                connect(peer.url).stream(Request("POST", b"/", patience=0.1), parts(b"a", b"b")),
+            ):
+                raise AssertionError
+
+
+async def test_patience_is_none_before_the_body_is_complete(connect: Connect) -> None:
+    async def stop(conversation: Conversation) -> None:
+        await conversation.hear_head()
+        await asyncio.sleep(5)
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 50_000
+
+    async with serve(stop) as peer:
+        transport = connect(peer.url, stream_idle_timeout=0.2)
+        with pytest.raises(UpstreamTimeout):
+            async with asyncio.timeout(4), transport.stream(Request("POST", b"/", patience=60), endless()):
+                raise AssertionError
+
+
 async def test_streams_leave_the_connections_to_requests_and_have_their_own_bound(connect: Connect) -> None:
     async def hold_changes(conversation: Conversation) -> None:
         request = await conversation.hear()

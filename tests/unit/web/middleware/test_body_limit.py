@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sarvanom.shared.errors import InvalidHeader, PayloadTooLarge
-from sarvanom.web.middleware.body_limit import LINE_LIMIT, BodyLimitMiddleware
+from sarvanom.web.middleware.body_limit import LINE_LIMIT, LINE_ROUTES, BodyLimitMiddleware
 from tests.unit.web.asgi import Untouched, ask, http_scope, is_untouched, read_all
 
 LIMIT = 10
@@ -66,11 +66,12 @@ async def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(body: list[b
 
 
 LINES = (b"content-type", b"Application/X-NDJSON; charset=utf-8")
+MAY_BE_LINES: dict[str, Any] = {"path": "/users", LINE_ROUTES: frozenset({("POST", "/users")})}
 
 
 @pytest.mark.parametrize("length", [(b"content-length", b"40"), CHUNKED])
 async def test_a_body_of_lines_may_be_of_any_length_and_tells_the_limit_of_a_line(length: tuple[bytes, bytes]) -> None:
-    scope = http_scope("POST", headers=[LINES, length])
+    scope = http_scope("POST", headers=[LINES, length], **MAY_BE_LINES)
     answer = await ask(BodyLimitMiddleware(read_all, LIMIT), scope, body=[b"x" * 20, b"x" * 20])
     assert (answer.body, scope[LINE_LIMIT]) == (b"40", LIMIT)
 
@@ -78,7 +79,28 @@ async def test_a_body_of_lines_may_be_of_any_length_and_tells_the_limit_of_a_lin
 @pytest.mark.parametrize("headers", [[(b"content-length", b"x")], [(b"content-length", b"1"), CHUNKED]])
 async def test_the_length_of_a_body_of_lines_must_be_one(headers: list[tuple[bytes, bytes]]) -> None:
     with pytest.raises(InvalidHeader):
-        await size_read([LINES, *headers], [b"x"])
+        await size_read([LINES, *headers], [b"x"], **MAY_BE_LINES)
+
+
+@pytest.mark.parametrize("length", [(b"content-length", b"11"), CHUNKED])
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [("PUT", MAY_BE_LINES), ("POST", {**MAY_BE_LINES, "path": "/users/ada"}), ("POST", {"path": "/users"})],
+)
+async def test_lines_that_no_route_reads_have_the_limit_of_any_body(
+    method: str, more: dict[str, Any], length: tuple[bytes, bytes]
+) -> None:
+    scope = http_scope(method, headers=[LINES, length], **more)
+    with pytest.raises(PayloadTooLarge):
+        await ask(BodyLimitMiddleware(read_all, LIMIT), scope, body=[b"x" * 11])
+    assert LINE_LIMIT not in scope
+
+
+@pytest.mark.parametrize("others", [[LINES], [(b"content-type", b"application/json")]])
+async def test_what_says_twice_what_it_is_is_refused(others: list[tuple[bytes, bytes]]) -> None:
+    for headers in ([LINES, *others], [*others, LINES]):
+        with pytest.raises(InvalidHeader, match="Content-Type is given more than once"):
+            await size_read([*headers, CHUNKED], [b"x"], **MAY_BE_LINES)
 
 
 async def test_a_later_version_of_http_needs_no_header_to_have_a_body() -> None:

@@ -7,7 +7,16 @@ from typing import Final
 from sarvanom.backends.storage.postgres.connections import Connector, Timeouts
 from sarvanom.backends.storage.postgres.failures import FAILURES, translated
 from sarvanom.backends.storage.postgres.sessions import Session, close
-from sarvanom.backends.storage.promotion import Checksum, PromotionRefused, Row, TableCopy
+from sarvanom.backends.storage.promotion import (
+    IN_DOUBT,
+    Checksum,
+    OnStage,
+    PromotionInDoubt,
+    PromotionRefused,
+    Row,
+    Stage,
+    TableCopy,
+)
 
 _PATIENT: Final = Timeouts(connect=5.0, statement=3600.0, lock=10.0, idle=600.0)
 
@@ -50,31 +59,31 @@ class Target:
 
 
 @asynccontextmanager
-async def open_target(url: str) -> AsyncIterator[Target]:
+async def open_target(url: str, on_stage: OnStage) -> AsyncIterator[Target]:
     """Open a migrated database; what is done to it is committed at the end, or has never been.
 
     Raises:
         ServiceUnavailable: it cannot be reached, or broke off.
+        PromotionInDoubt: it broke off during the commit.
     """
     session = await Connector(url, _PATIENT).open_any()
     try:
         await session.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
         yield Target(session)
-        await _commit(session)
+        await _commit(session, on_stage)
     except FAILURES as error:
         raise translated(error) from error
     finally:
         await close(session)
 
 
-async def _commit(session: Session) -> None:
+async def _commit(session: Session, on_stage: OnStage) -> None:
     """Make it durable, and have the server look at what it has taken, for the sake of its plans."""
+    on_stage(Stage.COMMITTING)
     try:
         await session.execute("COMMIT")
     except FAILURES as error:
-        raise PromotionRefused(
-            "The target broke off during the commit: everything is there, or nothing; run it again, and if it says "
-            "that the target is not empty, everything is"
-        ) from error
+        raise PromotionInDoubt(f"The target broke off during the commit: {IN_DOUBT}") from error
+    on_stage(Stage.COMMITTED)
     with suppress(*FAILURES):  # what is committed is done, and the server will look by itself later
         await session.execute("ANALYZE")

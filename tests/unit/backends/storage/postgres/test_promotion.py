@@ -14,7 +14,7 @@ from sarvanom.backends.storage.contract import IdempotencyKey, Origin, Revert, S
 from sarvanom.backends.storage.postgres.migration import migrate
 from sarvanom.backends.storage.postgres.promotion import Target
 from sarvanom.backends.storage.postgres.store import PostgresStore
-from sarvanom.backends.storage.promotion import PromotionRefused, Row, TableCopy
+from sarvanom.backends.storage.promotion import PromotionInDoubt, PromotionRefused, Row, TableCopy
 from sarvanom.backends.storage.schema import IncompatibleDatabase
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
 from sarvanom.services.crud.promotion import promote
@@ -205,7 +205,7 @@ async def test_a_commit_without_an_answer_is_told_as_what_it_is(tmp_path: Path, 
         def arm(table: str, _: int) -> None:
             network.lose_answer_to = COMMIT
 
-        with pytest.raises(PromotionRefused, match="everything is there, or nothing"):
+        with pytest.raises(PromotionInDoubt, match="everything is there, or nothing"):
             await promote(path, network.url, arm)
     with pytest.raises(PromotionRefused, match="not empty"):
         await promote(path, postgres_database, quiet)
