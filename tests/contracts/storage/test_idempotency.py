@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from sarvanom.backends.storage.contract import Origin, Removed, Store, Write, Written
+from sarvanom.backends.storage.contract import Origin, Removed, Revert, Store, Write, Written
 from sarvanom.shared.errors import IdempotencyKeyReused, ResourceConflict
 from sarvanom.shared.query_strings import parse_query
 from sarvanom.shared.resources import CACHE, DATASETS, USERS
@@ -162,7 +162,7 @@ async def test_conflict_leaves_its_key_unused(store: Store) -> None:
     with pytest.raises(ResourceConflict):
         await store.write(write)
     await remove(store, USERS, "a")
-    assert await store.write(write) == (3, await store.read(USERS, "b"), False)
+    assert await store.write(write) == Written(3, await store.read(USERS, "b"), is_new=True)
 
 
 async def test_deletion_by_conditions_is_carried_out_once(filled: Store, other: Store) -> None:
@@ -219,3 +219,31 @@ async def test_compaction_forgets_no_key(filled: Store, make_some: MakeWrite) ->
     await filled.log.compact(keep=0)
     assert await filled.write(make_some(keyed("k"))) == replay_of(first)
     assert await head(filled) == (await filled.log.bounds()).floor
+
+
+async def test_replay_tells_whether_it_was_new_also_of_what_was_created_in_the_same_moment(store: Store) -> None:
+    def writes() -> list[Write]:
+        """Create, replace, delete and create again: one group, and so one moment."""
+        return [
+            putting(DATASETS, dataset("a", size=1), keyed("k1")),
+            putting(DATASETS, dataset("a", size=2), keyed("k2")),
+            patching(DATASETS, "a", keyed("k3"), size=3),
+            removing(DATASETS, "a", keyed("k4")),
+            putting(DATASETS, dataset("a", size=5), keyed("k5")),
+        ]
+
+    first = await store.write_all(writes())
+    assert [outcome.is_new for outcome in first if isinstance(outcome, Written)] == [True, False, False, False, True]
+    assert await store.write_all(writes()) == [replay_of(outcome) for outcome in first]
+    later = await store.write(putting(DATASETS, dataset("a", size=6), keyed("k6")))
+    assert not later.is_new
+    assert await store.write(putting(DATASETS, dataset("a", size=6), keyed("k6"))) == replay_of(later)
+
+
+async def test_what_is_brought_back_is_not_new(store: Store) -> None:
+    await put(store, DATASETS, dataset("a"))
+    removed = await remove(store, DATASETS, "a")
+    back = Revert(removed.revision, "2020-01-01T00:00:00.000000Z")
+    for is_replay in (False, True):
+        written = await store.write(putting(DATASETS, dataset("a"), keyed("k"), back))
+        assert (written.revision, written.is_new, written.is_replay) == (3, False, is_replay)

@@ -118,25 +118,23 @@ async def test_service_sees_a_resource_leave(store: Store) -> None:
     assert [change.revision for change in yours] == [2, 3, 4]
 
 
-async def test_page_holds_at_most_about_sixteen_mebibytes(store: Store) -> None:
-    megabytes = 5
-    for number in range(5):
-        await put(store, DATASETS, dataset(f"d{number}", description="x" * 4000))
-        text = "x" * (megabytes * 2**20)
-        await put(store, USERS, user(f"u{number}").model_copy(update={"preferences": {"text": text}}))
-    page = await store.log.page(ChangeQuery(since=0))
-    assert [change.revision for change in page.changes] == [1, 2, 3, 4, 5, 6, 7]
-    assert page.until == 7
-    page = await store.log.page(ChangeQuery(since=7))
-    assert ([change.revision for change in page.changes], page.until) == ([8, 9, 10], 10)
-
-
-async def test_change_larger_than_a_page_is_a_page_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    changes = await fill(store)
-    monkeypatch.setattr(log_module, "MAX_PAGE_BYTES", 1)
-    page = await store.log.page(ChangeQuery(since=4))
-    assert (page.changes, page.until) == (changes[4:5], 5)
-    assert await walk(store, ChangeQuery()) == changes
+@pytest.mark.parametrize("limit", [1, 2, 5, 6, 100])
+async def test_pages_of_any_number_of_bytes_hold_everything_once_in_order(store: Store, limit: int) -> None:
+    for size in (0, 300, 2000, 10, 10, 900):
+        await put(store, DATASETS, dataset("a", description="x" * size))
+    await remove(store, DATASETS, "a")
+    changes = await all_changes(store)
+    sizes = [len(change.body or b"") for change in changes]
+    for max_bytes in {1, *(sum(sizes[:end]) + one for end in range(1, 8) for one in (-1, 0, 1))}:
+        since = 0
+        while since < 7:
+            fitting = [
+                end for end in range(since + 1, 8) if sum(sizes[since:end]) <= max_bytes and end - since <= limit
+            ]
+            end = max(fitting, default=since + 1)
+            page = await store.log.page(ChangeQuery(since, limit=limit), max_bytes)
+            assert (page.changes, page.until) == (changes[since:end], end)
+            since = end
 
 
 async def test_revision_that_is_compacted_is_gone_and_says_what_is_held(store: Store) -> None:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from sarvanom.backends.storage.log import Change, ChangePage, RevisionLog, take_page
+from sarvanom.backends.storage.pages import MAX_PAGE_BYTES, cut_page
 from sarvanom.shared.changes import ChangeQuery, LogBounds
 from sarvanom.shared.errors import ServiceUnavailable
 from sarvanom.shared.resources import Resource
@@ -39,7 +40,7 @@ class PlayedLog(RevisionLog):
             raise ServiceUnavailable("The database is away")
         return LogBounds(self.floor, len(self.entries))
 
-    async def page(self, query: ChangeQuery) -> ChangePage:
+    async def page(self, query: ChangeQuery, max_bytes: int = MAX_PAGE_BYTES) -> ChangePage:
         self.pages.append(query)
         bounds = await self.bounds()
         since = query.begin(bounds)
@@ -50,7 +51,7 @@ class PlayedLog(RevisionLog):
             and (query.id is None or entry.id == query.id)
             and (query.service is None or query.service in (entry.service, entry.left_service))
         ]
-        taken, until = take_page(found, query.limit, bounds.head)
+        taken, until = take_page(cut_page(found, -1, query.limit, max_bytes), query.limit, bounds.head)
         return ChangePage(taken, until, bounds)
 
     async def change(self, revision: int) -> Change | None:

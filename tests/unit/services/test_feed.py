@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sarvanom.services.crud.feed import Feed
-from sarvanom.services.crud.ring import Ring
+from sarvanom.services.crud.ring import BATCH_BYTES, Ring
 from sarvanom.shared.changes import ChangeQuery
 from sarvanom.shared.errors import RevisionCompacted, ServiceUnavailable, ValidationFailed
 from tests.unit.services.played_log import PlayedLog
@@ -238,3 +238,31 @@ async def test_defect_is_logged_and_the_feed_goes_on(monkeypatch: pytest.MonkeyP
             log.append()
             assert await watcher.until(1) == [1]
     assert [line["event"] for line in lines] == ["the feed failed"]
+
+
+class StandingRing(Ring):
+    """One that never gets anywhere."""
+
+    def read(self, query: ChangeQuery, position: int) -> tuple[list[bytes], int]:
+        return [], position
+
+
+async def test_watch_that_gets_nowhere_keeps_nobody_waiting() -> None:
+    log, ring = PlayedLog(7), StandingRing()
+    async with watching(Feed(log, ring=ring)) as watcher:
+        ring.end = 99
+        waiting = asyncio.create_task(watcher.take())
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+
+async def test_watcher_that_is_behind_asks_for_no_more_than_it_may_hold() -> None:
+    log = PlayedLog()
+    for _ in range(20):
+        log.append(body=b'"%s"' % (b"x" * (BATCH_BYTES // 4)))
+    async with watching(Feed(log), ChangeQuery(since=0)) as watcher:
+        assert await watcher.until(20) == list(range(1, 21))
+    assert len(log.pages) == 7

@@ -83,3 +83,30 @@ def test_reader_takes_no_more_than_it_can_hold() -> None:
         assert len(frames) <= 2
         seen += ids(frames)
     assert seen == list(range(1, 11))
+
+
+def test_position_behind_the_last_change_is_the_end_though_no_change_is_there() -> None:
+    ring = Ring()
+    ring.extend([change(1), change(2)], 7)
+    assert [ring.read(query, 0)[1] for query in (EVERYTHING, ChangeQuery(service="nobody"))] == [7, 7]
+    assert ring.read(EVERYTHING, 2) == ring.read(EVERYTHING, 7) == ([], 7)
+
+
+def test_ring_begins_anew_behind_a_gap_since_positions_would_no_longer_tell_places() -> None:
+    ring = Ring()
+    ring.extend([change(1), change(2)], 7)
+    ring.extend([change(8), change(9)], 9)
+    assert (ring.begin, ring.end, ids(ring.read(EVERYTHING, 7)[0])) == (7, 9, [8, 9])
+    ring.extend([change(12)], 12)
+    assert (ring.begin, ring.end, ids(ring.read(EVERYTHING, 11)[0])) == (11, 12, [12])
+
+
+def test_what_does_not_match_is_passed_over_in_steps() -> None:
+    ring = filled(1, 1_200)
+    nothing, position = ChangeQuery(service="nobody"), 0
+    steps = list[int]()
+    while position < ring.end:
+        frames, position = ring.read(nothing, position)
+        assert frames == []
+        steps.append(position)
+    assert steps == [500, 1_000, 1_200]

@@ -28,12 +28,14 @@ class Document(NamedTuple):
 class Written(NamedTuple):
     """The outcome of a write: its revision, and what is stored now (None after a deletion).
 
-    `is_replay` tells that the write was carried out before, under the same idempotency key, with this outcome.
+    `is_replay` tells that the write was carried out before, under the same idempotency key, with this outcome; `is_new`
+    that a write which brings its item found nothing under the id.
     """
 
     revision: int
     document: Document | None
     is_replay: bool = False
+    is_new: bool = False
 
 
 class Removed(NamedTuple):
@@ -117,6 +119,11 @@ class Write:
     origin: Origin = NOBODY
     revert: Revert | None = None
     text: bytes | None = None
+
+    @property
+    def brings_item(self) -> bool:
+        """Whether what it stores is in the request, and nowhere else."""
+        return self.item is not None and self.revert is None
 
 
 class Store(ABC):

@@ -49,7 +49,8 @@ class Stored(NamedTuple):
 class KeyRow(NamedTuple):
     """What is remembered of an idempotency key: whose it is, and what came of it.
 
-    `body` is the outcome where the request cannot be asked for it again: a patch's document, a deletion's count.
+    `body` is the outcome where the request and the times cannot be asked for it again: a patch's document, a deletion's
+    count, and what was replaced in the very moment of its creation, which would look as if it had been new.
     """
 
     key: str
@@ -68,7 +69,7 @@ class KeyRow(NamedTuple):
             return Written(self.revision, Document(write.id, self.revision, self.created_at, self.body), is_replay=True)
         assert write.item is not None  # noqa: S101 (the outcome was left out because the request holds it)
         document = compose(write.id, text_of(write, write.item), self.created_at, self.time, self.revision)
-        return Written(self.revision, document, is_replay=True)
+        return Written(self.revision, document, is_replay=True, is_new=self.created_at == self.time)
 
     def removed(self, origin: Origin) -> Removed:
         """Return the outcome of the first deletion; raises `IdempotencyKeyReused` if this is another request."""
@@ -137,11 +138,13 @@ def entry_of(write: Write, before: Stored | None, after: Stored | None, revision
     )
 
 
-def key_row_of(key: IdempotencyKey, written: Written, moment: Moment, *, derivable: bool) -> KeyRow:
-    """Return what to remember of a key; `derivable` tells that the request itself holds the outcome."""
-    document = written.document
-    body = None if document is None or derivable else document.body
-    created_at = None if document is None else document.created_at
+def key_row_of(key: IdempotencyKey, write: Write, written: Written, moment: Moment) -> KeyRow:
+    """Return what to remember of a key under which a write was carried out."""
+    document, body, created_at = written.document, None, None
+    if document is not None:
+        created_at = document.created_at
+        is_derivable = write.brings_item and written.is_new == (created_at == moment.timestamp)
+        body = None if is_derivable else document.body
     return KeyRow(key.key, key.fingerprint, moment.timestamp, written.revision, created_at, body)
 
 

@@ -1,15 +1,14 @@
 """The revision log: one entry a change of a logged resource, from which history, undo and watch follow."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+from sarvanom.backends.storage.pages import MAX_PAGE_BYTES, PageRows
 from sarvanom.shared.changes import ChangeQuery, LogBounds
 from sarvanom.shared.resources import Resource
 
 WINDOW: Final = 10_000
 """How many revisions one page of changes looks through at most, however few of them match."""
-MAX_PAGE_BYTES: Final = 16 * 2**20
 
 
 class Change(NamedTuple):
@@ -50,8 +49,8 @@ class RevisionLog(ABC):
         """Return what the log covers; also a probe that the database answers."""
 
     @abstractmethod
-    async def page(self, query: ChangeQuery) -> ChangePage:
-        """Return the changes that match, at most `limit` and about 16 MiB of them, looking through one window.
+    async def page(self, query: ChangeQuery, max_bytes: int = MAX_PAGE_BYTES) -> ChangePage:
+        """Return the changes that match, at most `limit` and so many bytes of them, looking through one window.
 
         Raises:
             RevisionCompacted: changes after `since` are no longer held.
@@ -89,18 +88,13 @@ def page_end(query: ChangeQuery, since: int, bounds: LogBounds) -> int:
     return bounds.head if query.is_history else min(bounds.head, since + WINDOW)
 
 
-def take_page(changes: Iterable[Change], limit: int, until: int) -> tuple[list[Change], int]:
-    """Return the changes that fit into a page, and the revision up to which it then says everything."""
-    taken: list[Change] = []
-    room = MAX_PAGE_BYTES
-    for change in changes:
-        room -= len(change.body or b"")
-        if room < 0 and taken:
-            return taken, taken[-1].revision
-        taken.append(change)
-        if len(taken) == limit:
-            return taken, change.revision
-    return taken, until
+def take_page(page: PageRows, limit: int, until: int) -> tuple[list[Change], int]:
+    """Return the changes of a page's rows, and the revision up to which they are all that match.
+
+    Behind a page that is full nobody has looked: whether there is more is for the next one to tell.
+    """
+    changes = [Change(*row) for row in page.rows]
+    return changes, changes[-1].revision if page.has_more or len(changes) == limit else until
 
 
 def compaction_target(bounds: LogBounds, keep: int | None, aged: int | None, batch: int) -> int:

@@ -1,7 +1,12 @@
-"""Pages of lists, put together from rows of a body and its sort values."""
+"""Where a page ends, and what a page of a list is made of.
+
+A page has at most so many rows, and of bytes so many that the bodies of its rows together stay within a bound; a first
+row that is larger is a page alone. SQLite's rows are cut here as they are read; PostgreSQL cuts its own by the same
+rule (`postgres/pages.py`), and says as this does whether there was more.
+"""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic_core import from_json, to_json
 
@@ -10,22 +15,35 @@ from sarvanom.shared.queries import ListQuery
 MAX_PAGE_BYTES: Final = 16 * 2**20
 
 
-def fill_page(rows: Iterable[Sequence[Any]], query: ListQuery) -> tuple[list[bytes], str | None]:
-    """Take rows until the page is full; a cursor follows if there was one more."""
-    bodies: list[bytes] = []
-    room = MAX_PAGE_BYTES
-    last: Sequence[Any] = ()
+class PageRows(NamedTuple):
+    """The rows of one page, and whether others follow them."""
+
+    rows: list[Sequence[Any]]
+    has_more: bool
+
+
+def cut_page(rows: Iterable[Sequence[Any]], body: int, limit: int, max_bytes: int = MAX_PAGE_BYTES) -> PageRows:
+    """Take the rows of a page; `body` is the place of the column whose bytes count."""
+    taken: list[Sequence[Any]] = []
+    room = max_bytes
     for row in rows:
-        body = row[0]
-        room -= len(body)
-        if len(bodies) == query.limit or (room < 0 and bodies):
-            return bodies, query.cursor(tuple(last[1:]))
-        bodies.append(body)
-        last = row
-    return bodies, None
+        room -= len(row[body] or b"")
+        if taken and (len(taken) == limit or room < 0):
+            return PageRows(taken, has_more=True)
+        taken.append(row)
+    return PageRows(taken, has_more=False)
 
 
-def project(body: bytes, fields: tuple[str, ...]) -> bytes:
+def list_page(page: PageRows, query: ListQuery) -> tuple[list[bytes], str | None]:
+    """Return the items of rows of a body and its sort values; a cursor follows if there is more."""
+    cursor = query.cursor(tuple(page.rows[-1][1:])) if page.has_more else None
+    bodies: list[bytes] = [row[0] for row in page.rows]
+    if query.fields is not None:
+        bodies = [_project(body, query.fields) for body in bodies]
+    return bodies, cursor
+
+
+def _project(body: bytes, fields: tuple[str, ...]) -> bytes:
     """Return the item cut down to some of its fields."""
     item = from_json(body)
     return to_json({name: item[name] for name in fields})

@@ -109,8 +109,7 @@ class LineImport:
             if isinstance(outcome, ResourceConflict) and before is not None and self.on_conflict is OnConflict.SKIP:
                 return _success(number, 200, Outcome.SKIPPED, id, before.revision)
             return _refusal(number, id, outcome)
-        is_new = _was_created(outcome) if outcome.is_replay else before is None
-        status, word = (201, Outcome.CREATED) if is_new else (200, Outcome.REPLACED)
+        status, word = (201, Outcome.CREATED) if outcome.is_new else (200, Outcome.REPLACED)
         return _success(number, status, word, id, outcome.revision, is_replay=outcome.is_replay)
 
 
@@ -121,12 +120,6 @@ async def import_lines(owner: LineImport, lines: Iterable[bytes]) -> AsyncGenera
     for group in batched(given, GROUP_LINES, strict=False):
         for result in await owner.carry_out([owner.read(line) for line in group]):
             yield ImportResult.model_validate_json(result)
-
-
-def _was_created(written: Written) -> bool:
-    """Tell from what a replay gives again whether it was new then: it was first written when it was last written."""
-    document = written.document
-    return document is not None and b'"updated_at":"%s"' % document.created_at.encode() in document.body[-100:]
 
 
 def _success(number: int, status: int, outcome: Outcome, id: str, revision: int, *, is_replay: bool = False) -> bytes:

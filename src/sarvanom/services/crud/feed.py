@@ -8,16 +8,14 @@ from typing import Final
 
 import structlog
 
-from sarvanom.backends.storage.log import ChangePage, RevisionLog
+from sarvanom.backends.storage.log import RevisionLog
 from sarvanom.services.crud.rendering import frame_for, render_heartbeat
-from sarvanom.services.crud.ring import Ring
+from sarvanom.services.crud.ring import BATCH_BYTES, Ring
 from sarvanom.shared.changes import ChangeQuery
 from sarvanom.shared.errors import RevisionCompacted, SarvanOMError
 
 HEARTBEAT_SECONDS: Final = 15.0
 _PAGE: Final = 200
-_BATCH_BYTES: Final = 2**20
-"""How much of a page a watcher holds while it is sent, but for one change that is larger."""
 _PIECE_BYTES: Final = 64 * 1024
 _MAX_PAGES_AT_ONCE: Final = 4
 _RETRY_SECONDS: Final = 0.25
@@ -69,6 +67,8 @@ class Feed:
                 if not frames:
                     if position >= self._ring.end:
                         await _until(moved, due)
+                    else:
+                        await asyncio.sleep(0)  # others have their turn, however much there is that does not match
                     if loop.time() < due:
                         continue
                     frames = [render_heartbeat(self._head, position if position != told else None)]
@@ -106,7 +106,7 @@ class Feed:
         except TimeoutError:
             return [], position
         try:
-            page = await self._source.page(replace(query, since=position, limit=_PAGE))
+            page = await self._source.page(replace(query, since=position, limit=_PAGE), BATCH_BYTES)
         except RevisionCompacted:
             raise
         except SarvanOMError:
@@ -114,7 +114,7 @@ class Feed:
             return [], position
         finally:
             self._reading.release()
-        return _render_page(query, page)
+        return [frame_for(change, query.service) for change in page.changes], page.until
 
     async def _run(self) -> None:
         """Follow the log for as long as anybody watches."""
@@ -171,15 +171,3 @@ async def _until(moved: asyncio.Event, due: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout_at(due):
             await moved.wait()
-
-
-def _render_page(query: ChangeQuery, page: ChangePage) -> tuple[list[bytes], int]:
-    """Return what a watcher may hold of a page."""
-    frames: list[bytes] = []
-    size = 0
-    for change in page.changes:
-        frames.append(frame_for(change, query.service))
-        size += len(frames[-1])
-        if size >= _BATCH_BYTES:
-            return frames, change.revision
-    return frames, page.until

@@ -9,8 +9,9 @@ from sarvanom.shared.changes import ChangeQuery
 
 MAX_CHANGES: Final = 4_096
 MAX_BYTES: Final = 16 * 2**20
+BATCH_BYTES: Final = 2**18
+"""How much a watcher holds while it is sent, but for one change that is larger."""
 _BATCH: Final = 500
-_BATCH_BYTES: Final = 2**18
 
 
 class _Entry(NamedTuple):
@@ -42,8 +43,13 @@ class Ring:
         self.begin = self.end = position
 
     def extend(self, changes: list[Change], until: int) -> None:
-        """Take all changes that come after `end`, up to `until`, and let the oldest go."""
+        """Take all changes that come after `end`, up to `until`, and let the oldest go.
+
+        Behind a gap the ring begins anew: a position would no longer tell its place.
+        """
         for change in changes:
+            if change.revision != self.begin + len(self._entries) + 1:
+                self.restart(change.revision - 1)
             kept = change if change.left_service is not None else change._replace(body=None)
             entry = _Entry(kept, render_frame(change))
             self._entries.append(entry)
@@ -57,7 +63,7 @@ class Ring:
     def read(self, query: ChangeQuery, position: int) -> tuple[list[bytes], int]:
         """Return frames that match after a position that is not before `begin`, and the position behind them.
 
-        Revisions have no gaps, so that a position tells its place.
+        Revisions have no gaps, so that a position tells its place. Behind the last change it is `end`.
         """
         frames: list[bytes] = []
         size = 0
@@ -69,9 +75,11 @@ class Ring:
                 is_same = query.service is None or change.left_service is None
                 frames.append(frame if is_same else frame_for(change, query.service))
                 size += len(frame)
-                if size >= _BATCH_BYTES:
-                    break
-        return frames, position
+                if size >= BATCH_BYTES:
+                    return frames, position
+        if first + _BATCH < len(self._entries):
+            return frames, position
+        return frames, max(position, self.end)
 
 
 def _matches(query: ChangeQuery, change: Change) -> bool:

@@ -121,8 +121,7 @@ class Batch:
         written = self._delete(write, place) if item is None else self._put(write, place, item)
         self._last_changes[at] = written.revision
         if key is not None:
-            is_derivable = write.item is not None and write.revert is None
-            row = key_row_of(key, written, self._moment, derivable=is_derivable)
+            row = key_row_of(key, write, written, self._moment)
             self.keys[key.key] = row
             self.new_keys.append(row)
         return written
@@ -147,7 +146,7 @@ class Batch:
         effects.deleted.discard(write.id)
         effects.tags[write.id] = tags
         self._log(write, before, place.stored)
-        return Written(self.revision, document)
+        return Written(self.revision, document, is_new=before is None and write.brings_item)
 
     def _delete(self, write: Write, place: _Place) -> Written:
         before = place.stored

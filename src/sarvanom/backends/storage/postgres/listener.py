@@ -23,6 +23,7 @@ class Listener:
         self._session: Session | None = None
         self._next = asyncio.Event()
         self._connecting: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
         self._is_closed = False
 
     @property
@@ -39,7 +40,7 @@ class Listener:
                 await next.wait()
                 return
         if seconds >= _SECONDS_BETWEEN_LOOKS and self._is_listening:
-            await self._check()
+            self._check_soon()
 
     def announce(self) -> None:
         """Wake who waits: this process has written."""
@@ -50,9 +51,10 @@ class Listener:
         """Close the connection."""
         self._is_closed = True
         self.announce()
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.wait([self._connecting])
+        for task in (self._connecting, self._checking):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         if self._session is not None:
             await close(self._session)
 
@@ -62,9 +64,8 @@ class Listener:
 
     def _listen_soon(self) -> None:
         """Connect in the background: who waits has to look anyhow as long as nobody listens."""
-        if self._is_closed or (self._connecting is not None and not self._connecting.done()):
-            return
-        self._connecting = asyncio.create_task(self._listen())
+        if not self._is_closed and _is_over(self._connecting):
+            self._connecting = asyncio.create_task(self._listen())
 
     async def _listen(self) -> None:
         with suppress(SarvanOMError, *FAILURES):
@@ -77,11 +78,13 @@ class Listener:
             self._session = session
             self.announce()  # something may have been written before we listened
 
-    async def _check(self) -> None:
+    def _check_soon(self) -> None:
+        """Ask in the background, for as long as it takes: meanwhile this process may write, and who waits may look."""
+        if self._session is not None and not self._is_closed and _is_over(self._checking):
+            self._checking = asyncio.create_task(self._check(self._session))
+
+    async def _check(self, session: Session) -> None:
         """Break off a connection that no longer hears: a network that was cut says nothing."""
-        session = self._session
-        if session is None or not session.is_idle:
-            return
         with suppress(*FAILURES):
             if (await session.fetch_one(_IS_LISTENING, {"channel": CHANNEL}))[0]:
                 return
@@ -89,3 +92,7 @@ class Listener:
 
     def _hear(self, *_: Any) -> None:
         self.announce()
+
+
+def _is_over(task: asyncio.Task[None] | None) -> bool:
+    return task is None or task.done()

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any, Final
 
 from sarvanom.backends.storage.log import (
-    MAX_PAGE_BYTES,
     Change,
     ChangePage,
     RevisionLog,
@@ -13,11 +12,13 @@ from sarvanom.backends.storage.log import (
     take_page,
 )
 from sarvanom.backends.storage.log_statements import changes_statement, log_statements
+from sarvanom.backends.storage.pages import MAX_PAGE_BYTES
 from sarvanom.backends.storage.postgres.connections import DIALECT
 from sarvanom.backends.storage.postgres.listener import Listener
+from sarvanom.backends.storage.postgres.pages import fetch_page
 from sarvanom.backends.storage.postgres.pool import Pool
 from sarvanom.backends.storage.postgres.sessions import Session
-from sarvanom.backends.storage.postgres.statements import bounded, without_nul
+from sarvanom.backends.storage.postgres.statements import without_nul
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.statements import counter_statements
 from sarvanom.shared.changes import ChangeQuery, LogBounds
@@ -28,7 +29,9 @@ COMPACTION_BATCH: Final = 1_000
 _LOG: Final = log_statements(DIALECT)
 _COUNTERS: Final = counter_statements(DIALECT)
 _BOUNDS: Final = SQL(
-    "SELECT max(value) FILTER (WHERE name = 'floor'), max(value) FILTER (WHERE name = 'revision') FROM counters", ()
+    "SELECT max(value) FILTER (WHERE name = 'floor'), max(value) FILTER (WHERE name = 'revision') FROM counters "
+    "WHERE name IN ('floor', 'revision')",
+    (),
 )
 _CHANGE: Final = SQL(
     f"SELECT * FROM ({_BOUNDS.text}) AS bounds LEFT JOIN ({_LOG.read.text}) AS entry ON true",  # noqa: S608
@@ -60,8 +63,8 @@ class PostgresLog(RevisionLog):
     async def bounds(self) -> LogBounds:
         return LogBounds(*await self._pool.fetch_one(_BOUNDS, {}))
 
-    async def page(self, query: ChangeQuery) -> ChangePage:
-        return await self._pool.read_slowly(lambda session: _select_page(session, query))
+    async def page(self, query: ChangeQuery, max_bytes: int = MAX_PAGE_BYTES) -> ChangePage:
+        return await self._pool.read_slowly(lambda session: _select_page(session, query, max_bytes))
 
     async def change(self, revision: int) -> Change | None:
         bounds, change = await self._with_bounds(_CHANGE, {"revision": _storable(revision)})
@@ -124,18 +127,18 @@ async def _compact(session: Session, floor: int, until: int) -> int:
     return until - floor
 
 
-async def _select_page(session: Session, query: ChangeQuery) -> ChangePage:
+async def _select_page(session: Session, query: ChangeQuery, max_bytes: int) -> ChangePage:
     """Read one page and the bounds from one snapshot."""
     await session.execute(_SNAPSHOT)
     try:
         bounds = LogBounds(*await session.fetch_one(_BOUNDS, {}))
         since = query.begin(bounds)
         until = page_end(query, since, bounds)
-        sql = bounded(changes_statement(query.shape, query.limit, DIALECT), MAX_PAGE_BYTES)
-        rows = await session.fetch(sql, without_nul(query.values(since, until)))
+        sql = changes_statement(query.shape, query.limit, DIALECT)
+        rows = await fetch_page(session, sql, without_nul(query.values(since, until)), query.limit, max_bytes)
     except SarvanOMError:
         await session.execute("ROLLBACK")
         raise
     await session.execute("ROLLBACK")
-    changes, until = take_page((Change(*row[:-1]) for row in rows), query.limit, until)
+    changes, until = take_page(rows, query.limit, until)
     return ChangePage(changes, until, bounds)

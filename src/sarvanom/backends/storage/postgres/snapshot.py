@@ -13,9 +13,10 @@ from sarvanom.backends.storage.listing import page_statement
 from sarvanom.backends.storage.log_statements import CHANGE_FIELDS
 from sarvanom.backends.storage.postgres.connections import DIALECT
 from sarvanom.backends.storage.postgres.failures import FAILURES
+from sarvanom.backends.storage.postgres.pages import fetch_page
 from sarvanom.backends.storage.postgres.pool import Pool
 from sarvanom.backends.storage.postgres.sessions import Session
-from sarvanom.backends.storage.postgres.statements import bounded, insert_statements
+from sarvanom.backends.storage.postgres.statements import insert_statements
 from sarvanom.backends.storage.snapshots import (
     BATCH_BYTES,
     BATCH_ROWS,
@@ -65,7 +66,7 @@ async def _page(session: Session, resource: Resource[Any], after: tuple[Any, ...
     orders = (Order(resource.id_column, descending=False),)
     query = ListQuery((), orders, limit=BATCH_ROWS, skip=0, after=after, fields=None, include_total=False)
     sql, values = page_statement(resource, query, DIALECT, now)
-    return await session.fetch(bounded(sql, BATCH_BYTES), values)
+    return (await fetch_page(session, sql, values, BATCH_ROWS, BATCH_BYTES)).rows
 
 
 async def restore_into(

@@ -124,20 +124,6 @@ def keys_statement() -> SQL:
     return _render(sa.select(*fields).where(keys.key == sa.any_(sa.bindparam("keys", type_=_TEXTS))))
 
 
-@cache
-def bounded(sql: SQL, max_bytes: int) -> SQL:
-    """Cut a page off behind the row whose `body` passes a number of bytes; a column is added at the end.
-
-    The server looks at lengths alone, so that what is cut off is never read.
-    """
-    size = "sum(coalesce(octet_length(body), 0)::bigint + 1) OVER (ROWS UNBOUNDED PRECEDING) AS size_so_far"
-    text = (
-        f"SELECT * FROM (SELECT *, {size} FROM ({sql.text}) AS page) AS sized "  # noqa: S608 (our own statement)
-        f"WHERE size_so_far - coalesce(octet_length(body), 0) - 1 <= {max_bytes} ORDER BY size_so_far"
-    )
-    return SQL(text, sql.names)
-
-
 def without_nul(values: dict[str, Any]) -> dict[str, Any]:
     """Return values to compare with, without the NUL that PostgreSQL's text cannot hold.
 

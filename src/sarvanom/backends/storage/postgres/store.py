@@ -20,15 +20,16 @@ from sarvanom.backends.storage.contract import (
 from sarvanom.backends.storage.documents import now_ms
 from sarvanom.backends.storage.listing import count_statement, page_statement
 from sarvanom.backends.storage.log_statements import key_statements
-from sarvanom.backends.storage.pages import MAX_PAGE_BYTES, fill_page, project
+from sarvanom.backends.storage.pages import list_page
 from sarvanom.backends.storage.postgres.connections import DIALECT, Connector, Timeouts
 from sarvanom.backends.storage.postgres.listener import Listener
 from sarvanom.backends.storage.postgres.log import PostgresLog
+from sarvanom.backends.storage.postgres.pages import fetch_page
 from sarvanom.backends.storage.postgres.pool import Pool
 from sarvanom.backends.storage.postgres.removal import count_deleted, delete_where, reclaim
 from sarvanom.backends.storage.postgres.sessions import Session
 from sarvanom.backends.storage.postgres.snapshot import open_snapshot, restore_into
-from sarvanom.backends.storage.postgres.statements import bounded, without_nul
+from sarvanom.backends.storage.postgres.statements import without_nul
 from sarvanom.backends.storage.postgres.transaction import Outcome
 from sarvanom.backends.storage.postgres.writer import GroupWriter
 from sarvanom.backends.storage.sql import SQL
@@ -44,7 +45,7 @@ MIN_CONNECTIONS: Final = len(SEQUENCES) + 4
 _FORGET_BATCH: Final = 1_000
 _KEYS: Final = key_statements(DIALECT)
 _COUNTERS: Final = counter_statements(DIALECT)
-_ALL_COUNTERS: Final = SQL("SELECT name, value FROM counters", ())
+_CACHE_COUNTERS: Final = SQL("SELECT name, value FROM counters WHERE name IN ('hits', 'misses', 'expirations')", ())
 
 
 class PostgresStore(Store):
@@ -122,7 +123,7 @@ class PostgresStore(Store):
 
     async def stats(self, resource: Resource[Any]) -> CacheStats:
         await self._flush_counters()
-        counters = {row[0]: row[1] for row in await self._pool.fetch(_ALL_COUNTERS, {})}
+        counters = {row[0]: row[1] for row in await self._pool.fetch(_CACHE_COUNTERS, {})}
         sql, now = stats_statement(resource, DIALECT), {"now": now_ms()}
         entries, size = await self._pool.read_slowly(lambda session: session.fetch_one(sql, now))
         return CacheStats(
@@ -183,10 +184,7 @@ async def _select_page(session: Session, resource: Resource[Any], query: ListQue
         sql, values = count_statement(resource, query, DIALECT, now)
         total = (await session.fetch_one(sql, without_nul(values)))[0]
     sql, values = page_statement(resource, query, DIALECT, now)
-    rows = await session.fetch(bounded(sql, MAX_PAGE_BYTES), without_nul(values))
+    rows = await fetch_page(session, sql, without_nul(values), query.limit)
     if query.include_total:
         await session.execute("ROLLBACK")
-    bodies, cursor = fill_page((row[:-1] for row in rows), query)
-    if query.fields is not None:
-        bodies = [project(body, query.fields) for body in bodies]
-    return DocumentPage(bodies, cursor, total)
+    return DocumentPage(*list_page(rows, query), total)

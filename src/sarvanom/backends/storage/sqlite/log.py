@@ -15,6 +15,7 @@ from sarvanom.backends.storage.log import (
     take_page,
 )
 from sarvanom.backends.storage.log_statements import changes_statement, log_statements
+from sarvanom.backends.storage.pages import MAX_PAGE_BYTES, cut_page
 from sarvanom.backends.storage.sqlite.database import DIALECT
 from sarvanom.backends.storage.sqlite.reader import Readers
 from sarvanom.backends.storage.sqlite.transaction import Transaction
@@ -24,7 +25,11 @@ from sarvanom.shared.resources import Resource
 
 COMPACTION_BATCH: Final = 1_000
 _LOG: Final = log_statements(DIALECT)
-_BOUNDS: Final = "SELECT max(iif(name = 'floor', value, NULL)), max(iif(name = 'revision', value, NULL)) FROM counters"
+_BOUNDS: Final = (
+    "SELECT max(iif(name = 'floor', value, NULL)), max(iif(name = 'revision', value, NULL)) FROM counters "
+    "WHERE name IN ('floor', 'revision')"
+)
+_BODY: Final = Change._fields.index("body")
 _SECONDS_BETWEEN_LOOKS: Final = 0.02
 
 
@@ -40,8 +45,8 @@ class SQLiteLog(RevisionLog):
         row = self._readers.fetch_one(_BOUNDS, {})
         return LogBounds(*row) if row is not None else LogBounds(0, 0)
 
-    async def page(self, query: ChangeQuery) -> ChangePage:
-        return await self._readers.in_thread(lambda connection: _select_page(connection, query))
+    async def page(self, query: ChangeQuery, max_bytes: int = MAX_PAGE_BYTES) -> ChangePage:
+        return await self._readers.in_thread(lambda connection: _select_page(connection, query, max_bytes))
 
     async def change(self, revision: int) -> Change | None:
         bounds = await self.bounds()
@@ -102,7 +107,7 @@ def _select_state(connection: apsw.Connection, values: dict[str, Any]) -> tuple[
     return row
 
 
-def _select_page(connection: apsw.Connection, query: ChangeQuery) -> ChangePage:
+def _select_page(connection: apsw.Connection, query: ChangeQuery, max_bytes: int) -> ChangePage:
     """Read one page and the bounds from one snapshot."""
     connection.execute("BEGIN")
     try:
@@ -111,7 +116,7 @@ def _select_page(connection: apsw.Connection, query: ChangeQuery) -> ChangePage:
         until = page_end(query, since, bounds)
         sql = changes_statement(query.shape, None, DIALECT)
         rows = connection.execute(sql.text, query.values(since, until))
-        changes, until = take_page((Change(*row) for row in rows), query.limit, until)
+        changes, until = take_page(cut_page(rows, _BODY, query.limit, max_bytes), query.limit, until)
         rows.close()
     finally:
         connection.execute("COMMIT")

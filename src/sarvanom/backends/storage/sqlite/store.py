@@ -23,7 +23,7 @@ from sarvanom.backends.storage.contract import (
 from sarvanom.backends.storage.documents import now_ms
 from sarvanom.backends.storage.listing import count_statement, page_statement
 from sarvanom.backends.storage.log_statements import key_statements
-from sarvanom.backends.storage.pages import fill_page, project
+from sarvanom.backends.storage.pages import cut_page, list_page
 from sarvanom.backends.storage.sqlite.database import DIALECT, open_writer
 from sarvanom.backends.storage.sqlite.log import SQLiteLog
 from sarvanom.backends.storage.sqlite.reader import Readers
@@ -168,12 +168,10 @@ def _select_page(connection: apsw.Connection, resource: Resource[Any], query: Li
             sql, values = count_statement(resource, query, DIALECT, now)
             total = connection.execute(sql.text, values).get
         sql, values = page_statement(resource, query, DIALECT, now)
-        bodies, cursor = fill_page(connection.execute(sql.text, values), query)
+        rows = cut_page(connection.execute(sql.text, values), 0, query.limit)
     finally:
         connection.execute("COMMIT") if query.include_total else None
-    if query.fields is not None:
-        bodies = [project(body, query.fields) for body in bodies]
-    return DocumentPage(bodies, cursor, total)
+    return DocumentPage(*list_page(rows, query), total)
 
 
 def _select_stats(connection: apsw.Connection, resource: Resource[Any]) -> CacheStats:

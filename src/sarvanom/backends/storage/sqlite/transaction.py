@@ -71,8 +71,7 @@ class Transaction:
         item = write.decide(None if before is None else before.document)
         written = self._change(write, statements, before, item)
         if key is not None:
-            is_derivable = write.item is not None and write.revert is None
-            self._pending.add_key(key_row_of(key, written, self._moment, derivable=is_derivable))
+            self._pending.add_key(key_row_of(key, write, written, self._moment))
         return written
 
     def delete_where(self, resource: Resource[Any], conditions: tuple[Condition, ...], origin: Origin) -> Removed:
@@ -148,7 +147,9 @@ class Transaction:
         self._advance(resource)
         if resource.is_logged:
             self._pending.add_entry(entry_of(write, before, after, revision, self._moment))
-        return Written(revision, None if after is None else after.document)
+        if after is None:
+            return Written(revision, None)
+        return Written(revision, after.document, is_new=before is None and write.brings_item)
 
     def _created_at(self, write: Write, before: Stored | None) -> str:
         if before is not None:

@@ -10,12 +10,14 @@ import pytest
 import pytest_asyncio
 
 from sarvanom.backends.storage.listing import page_statement
-from sarvanom.backends.storage.log import MAX_PAGE_BYTES
 from sarvanom.backends.storage.log_statements import changes_statement, key_statements, log_statements
-from sarvanom.backends.storage.postgres.connections import DIALECT
-from sarvanom.backends.storage.postgres.log import _CHANGE, _DROP_SUPERSEDED, _STATE
+from sarvanom.backends.storage.postgres.connections import DIALECT, Connector, Timeouts
+from sarvanom.backends.storage.postgres.log import _BOUNDS, _CHANGE, _DROP_SUPERSEDED, _STATE
 from sarvanom.backends.storage.postgres.migration import migrate
-from sarvanom.backends.storage.postgres.statements import bounded, group_statements, keys_statement
+from sarvanom.backends.storage.postgres.pages import cut_statement
+from sarvanom.backends.storage.postgres.sessions import close
+from sarvanom.backends.storage.postgres.statements import group_statements, keys_statement
+from sarvanom.backends.storage.postgres.store import _CACHE_COUNTERS
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.statements import resource_statements
 from sarvanom.shared.models.crud_models import FilterParams, PaginationParams
@@ -62,7 +64,7 @@ def page(resource: Any, sort: str = "", cursor_of: tuple[Any, ...] | None = None
     query = build_query(resource, pagination, FilterParams().with_conditions(**filters) if filters else None)
     if cursor_of is not None:
         query = replace(query, after=cursor_of)
-    return bounded(page_statement(resource, query, DIALECT, 0).sql, 2**24)
+    return cut_statement(page_statement(resource, query, DIALECT, 0).sql)
 
 
 STATEMENTS = {
@@ -77,10 +79,10 @@ STATEMENTS = {
     "filtered by an indexed field": page(MODELS, provider="p3"),
     "filtered by service": page(USERS, service="s3"),
     "filtered by tags": page(CACHE, tags__contains=["t3"]),
-    "changes": bounded(changes_statement((False, False, False), 100, DIALECT), MAX_PAGE_BYTES),
-    "changes of a collection": bounded(changes_statement((True, False, False), 100, DIALECT), MAX_PAGE_BYTES),
-    "changes of one resource": bounded(changes_statement((True, True, False), 100, DIALECT), MAX_PAGE_BYTES),
-    "changes of a service": bounded(changes_statement((False, False, True), 100, DIALECT), MAX_PAGE_BYTES),
+    "changes": cut_statement(changes_statement((False, False, False), 100, DIALECT)),
+    "changes of a collection": cut_statement(changes_statement((True, False, False), 100, DIALECT)),
+    "changes of one resource": cut_statement(changes_statement((True, True, False), 100, DIALECT)),
+    "changes of a service": cut_statement(changes_statement((False, False, True), 100, DIALECT)),
     "one change": _CHANGE,
     "state at a revision": _STATE,
     "last change": log_statements(DIALECT).last,
@@ -108,3 +110,16 @@ async def test_a_statement_reads_no_large_table_whole(filled: asyncpg.Connection
     scanned = [table for table in re.findall(r"Seq Scan on (\w+)", plan) if table in LARGE]
     assert not scanned, plan
     assert "Index" in plan or "Bitmap" in plan, plan
+
+
+@pytest.mark.parametrize("sql", [_BOUNDS, _CACHE_COUNTERS], ids=["bounds", "counters"])
+async def test_counters_are_read_by_their_names_and_nothing_is_compiled(database: str, sql: SQL) -> None:
+    """A whole table, however small, is so dear without sequential scans that the server would compile for it."""
+    session = await Connector(database, Timeouts()).connect()
+    plan = "\n".join(row[0] for row in await session.fetch(SQL(f"EXPLAIN (ANALYZE) {sql.text}", ()), {}))
+    [jit] = await session.fetch(SQL("SHOW jit", ()), {})
+    await close(session)
+    assert "Index" in plan, plan
+    assert "Seq Scan" not in plan, plan
+    assert "JIT" not in plan, plan
+    assert jit[0] == "off"

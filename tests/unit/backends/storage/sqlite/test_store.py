@@ -9,7 +9,6 @@ import apsw
 import orjson
 import pytest
 
-from sarvanom.backends.storage import pages as pages_module
 from sarvanom.backends.storage.contract import Removed, Write
 from sarvanom.backends.storage.documents import Moment
 from sarvanom.backends.storage.schema import IncompatibleDatabase
@@ -82,30 +81,6 @@ async def test_conflict_names_the_field(store: SQLiteStore, taken: dict[str, str
         await put(store, USERS, other)
     assert [error.field for error in caught.value.errors] == [field]
     assert (await store.log.bounds()).head == 1
-
-
-async def test_page_ends_where_its_bytes_do(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(6):
-        await put(store, DATASETS, dataset(str(number)))
-    size = len((await store.list(DATASETS, parse_query(DATASETS, b"limit=1"))).bodies[0])
-    monkeypatch.setattr(pages_module, "MAX_PAGE_BYTES", 2 * size)
-    found, query = [], b"limit=5"
-    for length in (2, 2, 2):
-        page = await store.list(DATASETS, parse_query(DATASETS, query))
-        assert len(page.bodies) == length
-        found += [orjson.loads(body)["dataset_id"] for body in page.bodies]
-        query = f"limit=5&cursor={page.next_cursor}".encode()
-    assert page.next_cursor is None
-    assert found == [*"012345"]
-
-
-async def test_item_larger_than_a_page_is_a_page_alone(store: SQLiteStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    for id in "ab":
-        await put(store, DATASETS, dataset(id))
-    monkeypatch.setattr(pages_module, "MAX_PAGE_BYTES", 1)
-    page = await store.list(DATASETS, parse_query(DATASETS, b"include_total=true"))
-    assert (len(page.bodies), page.total) == (1, 2)
-    assert page.next_cursor is not None
 
 
 @pytest.mark.parametrize("total", ["true", "false"])
