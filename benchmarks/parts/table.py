@@ -53,6 +53,7 @@ class Listing:
 
 LISTINGS = (
     Listing("by id", "sort=user_id"),
+    Listing("by creation", "sort=created_at"),
     Listing("by time, newest first", "sort=-updated_at"),
     Listing("of one service", f"service={service(0)}"),
 )

@@ -52,8 +52,12 @@ def sort_key(sample: Sample, field: str, item: Any) -> tuple[Any, ...]:
     return (1, value.casefold() if field in sample.resource.unique else value)
 
 
+def tie_key(sample: Sample, item: Any) -> tuple[Any, str]:
+    return (item.created_at, sample.resource.id_of(item))
+
+
 def assert_sorted(sample: Sample, sort: str, items: list[Any]) -> None:
-    """Check the order by each key, and that ties run one way by id."""
+    """Check the order by each key, and that ties run one way by creation and id."""
     terms = sort.split(",")
     ties = set()
     for one, next_one in itertools.pairwise(items):
@@ -64,7 +68,7 @@ def assert_sorted(sample: Sample, sort: str, items: list[Any]) -> None:
                 assert (before < after) != term.startswith("-"), (sort, before, after)
                 break
         else:
-            ties.add(sample.resource.id_of(one) < sample.resource.id_of(next_one))
+            ties.add(tie_key(sample, one) < tie_key(sample, next_one))
     assert len(ties) <= 1, f"{sort}: ties run both ways"
 
 
@@ -95,9 +99,9 @@ async def test_walk_without_sort_or_filter_sees_each_item_once(
 ) -> None:
     prefix = f"{new_id()}/"
     rows = await make_rows(collection, sample, prefix, 12)
-    ids = [sample.resource.id_of(item) for item in await walk(collection, None, None, 200)]
-    assert ids == sorted(set(ids)), "by id, without repeats"
-    assert [id for id in ids if id.startswith(prefix)] == sorted(map(sample.resource.id_of, rows))
+    keys = [tie_key(sample, item) for item in await walk(collection, None, None, 200)]
+    assert keys == sorted(set(keys)), "by creation and id, without repeats"
+    assert [key for key in keys if key[1].startswith(prefix)] == sorted(tie_key(sample, row) for row in rows)
 
 
 async def test_rows_that_stay_are_seen_once_while_others_come_and_go(

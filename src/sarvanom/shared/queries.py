@@ -68,7 +68,8 @@ class ListQuery:
     """A list that has been validated against its resource.
 
     `orders` ends in the id, which makes the order total; `after` holds one value per order: the last item of the page
-    before. `fields` are those an item is cut down to, or None for whole items.
+    before. `fields` are those an item is cut down to, or None for whole items. A list `is_bounded` if an index alone
+    yields a page of it, so that its cost does not grow with the collection.
     """
 
     conditions: tuple[Condition, ...]
@@ -78,17 +79,7 @@ class ListQuery:
     after: tuple[ColumnValue, ...] | None
     fields: tuple[str, ...] | None
     include_total: bool
-
-    @property
-    def is_bounded(self) -> bool:
-        """Whether an index alone yields the page, so that its cost does not grow with the collection."""
-        return (
-            not self.conditions
-            and not self.skip
-            and not self.include_total
-            and self.fields is None
-            and len(self.orders) == 1
-        )
+    is_bounded: bool = False
 
     def cursor(self, last: Sequence[ColumnValue]) -> str:
         """Return the cursor of the page that follows an item with these sort values."""

@@ -60,14 +60,17 @@ def _parse_cached(resource: Resource[Any], query_string: bytes) -> ListQuery:
 def _parse(resource: Resource[Any], query_string: bytes) -> ListQuery:
     params = parse_parameters(list_params(resource), query_string)
     orders = _parse_sort(resource, params.sort)
+    conditions = tuple(_conditions(resource, params))
+    is_whole = not params.skip and not params.include_total and params.fields is None
     query = ListQuery(
-        conditions=tuple(_conditions(resource, params)),
+        conditions=conditions,
         orders=orders,
         limit=params.limit,
         skip=params.skip,
         after=None,
         fields=_parse_fields(resource, params.fields),
         include_total=params.include_total,
+        is_bounded=is_whole and _follows_index(resource, conditions, orders),
     )
     return continued(query, params.cursor) if params.cursor is not None else query
 
@@ -123,7 +126,7 @@ def _conditions(resource: Resource[Any], params: ListParams) -> list[Condition]:
 
 
 def _parse_sort(resource: Resource[Any], sort: str | None) -> tuple[Order, ...]:
-    """Return the sort keys, the first of each column, up to the id or with the id at the end."""
+    """Return the sort keys, the first of each column, up to what makes the order total or with that at the end."""
     orders: dict[str, Order] = {}
     for term in sort.split(",") if sort is not None else ():
         column = resource.column(term.removeprefix("-"))
@@ -132,10 +135,20 @@ def _parse_sort(resource: Resource[Any], sort: str | None) -> tuple[Order, ...]:
             raise _refuse("sort", f"Must be of {choices}, separated by commas, each with - before it for descending")
         if resource.id_field not in orders:
             orders.setdefault(column.name, Order(column, descending=term.startswith("-")))
-    if resource.id_field not in orders:
-        descending = bool(orders) and all(order.descending for order in orders.values())
-        orders[resource.id_field] = Order(resource.id_column, descending)
+    descending = bool(orders) and all(order.descending for order in orders.values())
+    columns = {column.name: column for column in resource.columns}
+    for name in resource.total_order(orders):
+        orders.setdefault(name, Order(columns[name], descending))
     return tuple(orders.values())
+
+
+def _follows_index(resource: Resource[Any], conditions: tuple[Condition, ...], orders: tuple[Order, ...]) -> bool:
+    """Tell whether the rows stand in an index just as they are asked for: all, or those of one service by creation."""
+    names = tuple(order.column.name for order in orders)
+    compared = [(condition.column.name, condition.operator) for condition in conditions]
+    is_served = not compared or (compared == [("service", Operator.EQUALS)] and names[0] == "created_at")
+    runs_one_way = len({order.descending for order in orders}) == 1
+    return is_served and runs_one_way and names == resource.total_order(names[:1])
 
 
 def _parse_fields(resource: Resource[Any], fields: str | None) -> tuple[str, ...] | None:

@@ -7,7 +7,7 @@ what one resource alone needs is a named hook on it.
 import operator
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -121,6 +121,16 @@ class Resource[M: ResourceModel]:
     def column(self, name: str) -> Column | None:
         """Return the column called `name`, if the resource has it."""
         return next((column for column in self.columns if column.name == name), None)
+
+    def total_order(self, fields: Iterable[str]) -> tuple[str, ...]:
+        """Return the fields that a list is sorted by, completed to a total order: ties go by creation, then by id.
+
+        An index on one field holds the same, so that new items, often many at once, stand side by side in it, whatever
+        their ids: a page of the index that many writes change is written once for all of them.
+        """
+        given = tuple(fields)
+        is_total = not {self.id_field, *self.unique}.isdisjoint(given)
+        return tuple(dict.fromkeys((*given, *(() if is_total else ("created_at",)), self.id_field)))
 
     @property
     def sequence(self) -> str:

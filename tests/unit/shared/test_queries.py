@@ -78,7 +78,7 @@ def test_page_arrives_as_it_was_asked_for(limit: int, skip: int, include_total: 
     query = parse_query(DATASETS, encode_query(asked).encode())
     assert (query.limit, query.skip, query.include_total) == (limit, skip, include_total)
     assert [(order.column.name, order.descending) for order in query.orders] == [
-        ("size", True), ("name", False), ("dataset_id", False),
+        ("size", True), ("name", False), ("created_at", False), ("dataset_id", False),
     ]  # fmt: skip
 
 
@@ -126,11 +126,27 @@ def test_filter_that_a_collection_does_not_know_is_refused(resource: Resource[An
         build_query(resource, filters=FilterParams(**filters))
 
 
-def test_only_the_plain_first_page_by_id_is_bounded() -> None:
-    bounded = [b"", b"limit=1000", b"sort=-user_id"]
-    unbounded = [b"skip=1", b"include_total=true", b"sort=email", b"service=a", b"sort=email,user_id", b"fields=email"]
-    assert all(parse_query(USERS, query).is_bounded for query in bounded)
-    assert not any(parse_query(USERS, query).is_bounded for query in unbounded)
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", "limit=1000", "sort=-user_id", "sort=email", "sort=-email,-user_id", "sort=-updated_at", "service=a"),
+        *("sort=created_at,user_id", "service=a&sort=-created_at", "sort=updated_at,created_at,user_id"),
+    ],
+)
+def test_page_that_stands_in_an_index_as_it_is_asked_for_is_bounded(query: str) -> None:
+    assert parse_query(USERS, query.encode()).is_bounded
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("skip=1", "include_total=true", "fields=email", "sort=email,-user_id", "sort=updated_at,email", "email=a"),
+        *("service=a&sort=user_id", "service=a&sort=email", "service__in=a", "service=a&email=b", "service__prefix=a"),
+        "sort=-updated_at,created_at",
+    ],
+)
+def test_page_that_has_to_be_sorted_or_looked_for_is_not_bounded(query: str) -> None:
+    assert not parse_query(USERS, query.encode()).is_bounded
 
 
 @pytest.mark.parametrize("resource", RESOURCES)

@@ -114,17 +114,18 @@ def test_conditions_compare_what_is_stored() -> None:
 @pytest.mark.parametrize(
     ("sort", "orders"),
     [
-        (None, [("dataset_id", False)]),
-        ("name", [("name", False), ("dataset_id", False)]),
-        ("-name", [("name", True), ("dataset_id", True)]),
-        ("-name,size", [("name", True), ("size", False), ("dataset_id", False)]),
-        ("-name,-size", [("name", True), ("size", True), ("dataset_id", True)]),
-        ("-name,name", [("name", True), ("dataset_id", True)]),
+        (None, [("created_at", False), ("dataset_id", False)]),
+        ("name", [("name", False), ("created_at", False), ("dataset_id", False)]),
+        ("-name", [("name", True), ("created_at", True), ("dataset_id", True)]),
+        ("-name,size", [("name", True), ("size", False), ("created_at", False), ("dataset_id", False)]),
+        ("-name,-size", [("name", True), ("size", True), ("created_at", True), ("dataset_id", True)]),
+        ("-name,name", [("name", True), ("created_at", True), ("dataset_id", True)]),
+        ("-created_at,name", [("created_at", True), ("name", False), ("dataset_id", False)]),
         ("-dataset_id,name", [("dataset_id", True)]),
         ("size,-dataset_id", [("size", False), ("dataset_id", True)]),
     ],
 )
-def test_order_ends_in_the_id(sort: str | None, orders: list[tuple[str, bool]]) -> None:
+def test_order_is_total_by_creation_and_id(sort: str | None, orders: list[tuple[str, bool]]) -> None:
     query = parse_query(DATASETS, b"" if sort is None else b"sort=" + sort.encode())
     assert [(order.column.name, order.descending) for order in query.orders] == orders
 

@@ -61,7 +61,8 @@ def _resource_tables(metadata: sa.MetaData, resource: Resource[Any]) -> Resource
     key = table.c[resource.id_field]
     for column in scalars:
         if (column.sortable or column.name == "service") and not column.unique and column.name != resource.id_field:
-            sa.Index(f"ix_{table.name}_{column.name}", sort_expression(table, column), key)
+            ties = [table.c[name] for name in resource.total_order([column.name])[1:]]
+            sa.Index(f"ix_{table.name}_{column.name}", sort_expression(table, column), *ties)
     return ResourceTables(
         table,
         {c.name: _tag_table(metadata, key, c) for c in resource.columns if c not in scalars},

@@ -235,7 +235,7 @@ class PaginationParams(BaseModel):
     skip: Annotated[Count, EXACT_INTEGER] = 0
     """Leave out this many items first; a cursor is faster and stays stable while rows come and go."""
     sort: Annotated[str, Field(max_length=255)] | None = None
-    """Fields to sort by, comma separated, `-` for descending: `-updated_at,username`. Ties are broken by id."""
+    """Fields to sort by, comma separated, `-` for descending: `-updated_at,username`. Ties go by creation, then id."""
     include_total: QueryBool = False
     """Also count everything that matches."""
 

@@ -1,4 +1,4 @@
-"""The revision log, idempotency keys, and a sequence of its own for the cache, which is not logged.
+"""The revision log, idempotency keys, a sequence of its own for the cache, and indexes in which ties go by creation.
 
 What there is becomes the state at the log's floor: history begins here.
 """
@@ -11,6 +11,13 @@ down_revision = "0001"
 
 _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _INTEGER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_INDEXED = {
+    "cache": ("key", "service", "updated_at"),
+    "users": ("user_id", "service", "updated_at"),
+    "models": ("model_name", "provider", "priority", "service", "updated_at"),
+    "datasets": ("dataset_id", "name", "coalesce(size, -1)", "service", "updated_at"),
+    "settings": ("setting_key", "category", "service", "updated_at"),
+}
 _LOGGED = {"users": "user_id", "models": "model_name", "datasets": "dataset_id", "settings": "setting_key"}
 
 
@@ -18,6 +25,11 @@ def upgrade() -> None:
     """Create the tables, and take over what there is."""
     _create_changes()
     _create_idempotency_keys()
+    for collection, (id_field, *indexed) in _INDEXED.items():
+        for expression in indexed:
+            name = f"ix_{collection}_{'size' if 'size' in expression else expression}"
+            op.drop_index(name, collection)
+            op.create_index(name, collection, [sa.text(expression), "created_at", id_field])
     for name in ("cache", "floor"):
         op.execute(f"INSERT INTO counters (name, value) SELECT '{name}', value FROM counters WHERE name = 'revision'")  # noqa: S608
     for collection, id_field in _LOGGED.items():
