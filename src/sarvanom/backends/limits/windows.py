@@ -1,7 +1,5 @@
 """Sliding windows in memory."""
 
-from collections import deque
-
 
 class Window:
     """What was taken in the last seconds, each whole second apart.
@@ -13,7 +11,7 @@ class Window:
     __slots__ = ("_taken", "used")
 
     def __init__(self) -> None:
-        self._taken: deque[tuple[int, int]] = deque()
+        self._taken: list[tuple[int, int]] = []
         self.used = 0
 
     def slide(self, second: int, seconds: int) -> None:
@@ -21,7 +19,7 @@ class Window:
         taken = self._taken
         first = second - seconds
         while taken and taken[0][0] < first:
-            self.used -= taken.popleft()[1]
+            self.used -= taken.pop(0)[1]
 
     def add(self, second: int, amount: int) -> None:
         """Take an amount."""

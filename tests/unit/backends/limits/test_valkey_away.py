@@ -203,6 +203,9 @@ async def test_an_answer_that_cannot_be_read_is_none(answer: bytes) -> None:
     await store.open()
     assert await number_admitted(store, "silly") == 10
     assert not store.is_shared
+    await store._connect()
+    assert await store.strike("silly", PENALTY) == 0
+    assert not store.is_shared
     await store.aclose()
 
 

@@ -207,7 +207,7 @@ class SharedLimits(LimitStore):
             call["now"] = self._server_clock()
         try:
             return float(await self._scripts.run(STRIKE, orjson.dumps(call)))
-        except LimitsAway as error:
+        except (LimitsAway, ValueError) as error:
             self._lose(str(error))
             return None
 
