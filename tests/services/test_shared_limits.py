@@ -16,8 +16,7 @@ from tests.harness.system import RunningProcess
 from tests.harness.valkey import ValkeyServer, running_valkey
 from tests.services.edge_gateways import running_gateway
 
-LIMIT = 1000
-CONNECTIONS = 16
+LIMIT = 300
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +48,23 @@ class Load:
         self.headers = {"X-Forwarded-For": caller or f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1"}
         self.statuses: Counter[int] = Counter()
         self.slowest = 0.0
+        self.began = time.monotonic()
+        self.ended = self.began
 
     async def ask(self, client: httpx2.AsyncClient, url: str) -> httpx2.Response:
         began = time.monotonic()
         answer = await client.get(f"{url}/cache-stats", headers=self.headers)
-        self.slowest = max(self.slowest, time.monotonic() - began)
+        self.ended = time.monotonic()
+        self.slowest = max(self.slowest, self.ended - began)
         self.statuses[answer.status_code] += 1
         return answer
 
-    async def burst(self, gateways: list[RunningProcess], requests: int, connections: int = CONNECTIONS) -> None:
+    @property
+    def limit(self) -> int:
+        """How much may be admitted in the time that it took, which on a busy machine may be more than a minute."""
+        return LIMIT * (1 + int((self.ended - self.began) / 60))
+
+    async def burst(self, gateways: list[RunningProcess], requests: int, connections: int = 8) -> None:
         """Send so many requests as fast as they are answered, over all gateways alike."""
         async with httpx2.AsyncClient(timeout=20) as client:
 
@@ -75,9 +82,9 @@ def logged(gateway: RunningProcess, event: str) -> int:
 
 async def test_a_burst_over_two_gateways_is_admitted_up_to_the_limit(gateways: list[RunningProcess]) -> None:
     load = Load()
-    await load.burst(gateways, 3 * LIMIT, connections=8)
+    await load.burst(gateways, 3 * LIMIT)
     assert set(load.statuses) == {200, 429}
-    assert LIMIT * 0.99 <= load.statuses[200] <= LIMIT * 1.01
+    assert LIMIT * 0.99 <= load.statuses[200] <= load.limit * 1.01
     async with httpx2.AsyncClient() as client:
         for gateway in gateways:
             refused = await load.ask(client, gateway.gateway_url)
@@ -115,26 +122,29 @@ async def test_watches_at_one_gateway_take_places_at_the_other(
 async def test_valkey_is_killed_and_started_again_in_the_midst(
     gateways: list[RunningProcess], server: ValkeyServer
 ) -> None:
-    before, away, throughout, after = Load(), Load(), Load(), Load()
-    steady = asyncio.create_task(throughout.burst(gateways, 4000, connections=4))
-    await before.burst(gateways, LIMIT + 200, connections=8)
+    throughout = Load()
+    steady = asyncio.create_task(throughout.burst(gateways, 1500, connections=4))
+    before = Load()
+    await before.burst(gateways, 2 * LIMIT)
     server.kill()
-    await away.burst(gateways, 3 * LIMIT, connections=8)
+    away = Load()
+    await away.burst(gateways, 3 * LIMIT)
     for gateway in gateways:
         assert logged(gateway, "limits are not shared: valkey is away") == 1
     await asyncio.to_thread(server.start)
     async with asyncio.timeout(10):
-        while not all(logged(gateway, "limits are shared again") for gateway in gateways):
+        while not all(logged(gateway, "limits are shared again") for gateway in gateways):  # noqa: ASYNC110 (a log)
             await asyncio.sleep(0.05)
-    await after.burst(gateways, LIMIT + 600, connections=8)
+    after = Load()
+    await after.burst(gateways, 2 * LIMIT)
     await steady
     for load in (before, away, throughout, after):
         assert set(load.statuses) <= {200, 429}
-        assert load.slowest < 2
-    assert LIMIT * 0.99 <= before.statuses[200] <= LIMIT * 1.01
-    assert LIMIT <= away.statuses[200] <= 2 * LIMIT
-    assert LIMIT * 0.99 <= after.statuses[200] <= LIMIT * 1.01
-    assert throughout.statuses[200] <= 2 * LIMIT
+        assert load.slowest < 5
+    assert LIMIT * 0.99 <= before.statuses[200] <= before.limit * 1.01
+    assert LIMIT <= away.statuses[200] <= 2 * away.limit
+    assert LIMIT * 0.99 <= after.statuses[200] <= after.limit * 1.01
+    assert LIMIT * 0.99 <= throughout.statuses[200] <= 2 * throughout.limit
     for gateway in gateways:
         assert logged(gateway, "limits are not shared: valkey is away") == 1
         assert logged(gateway, "limits are shared again") == 1

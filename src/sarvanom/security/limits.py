@@ -14,7 +14,6 @@ _PROBED: Final = frozenset({"/health", "/health/detailed", "/ready", "/version"}
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _AUTH_PREFIX: Final = "/auth/"
 _WHOLE_STORE: Final = frozenset({"/export", "/import"})
-_STREAMED: Final = (b"x-ndjson", b"event-stream")
 _IPV6_SITE: Final = 64
 _LONGEST_SUBJECT: Final = 128
 _LONGEST_ADDRESS: Final = 64
@@ -77,7 +76,7 @@ def route_class(method: str, path: str, accept: bytes = b"", content_type: bytes
 
 def _names_stream(header: bytes) -> bool:
     lowered = header.lower()
-    return any(name in lowered for name in _STREAMED)
+    return b"x-ndjson" in lowered or b"event-stream" in lowered
 
 
 def caller_at(address: str | None) -> str:
@@ -107,7 +106,7 @@ def caller_of(principal: Principal | None, address: str | None) -> str:
     subject = principal.subject if principal is not None else ""
     if not subject:
         return caller_at(address)
-    if len(subject) > _LONGEST_SUBJECT:
+    if len(subject) > _LONGEST_SUBJECT or not subject.isascii():
         subject = sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()
     return f"principal:{subject}"
 

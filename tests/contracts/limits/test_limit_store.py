@@ -129,6 +129,21 @@ async def test_whoever_leaves_while_it_waits_holds_no_place(store: LimitStore, c
     assert [verdict.refused_by for verdict in verdicts] == [None, None, TWO_AT_ONCE]
 
 
+async def test_those_who_leave_do_not_disturb_those_who_stay(store: LimitStore, caller: str) -> None:
+    demand = Demand((), Charge(Quota("concurrent", 10, Unit.CONCURRENT), caller))
+    tasks = [asyncio.create_task(store.admit(demand)) for _ in range(30)]
+    for turn in range(5):
+        await asyncio.sleep(0)
+        for task in tasks[turn::10]:
+            task.cancel()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    held = sum(isinstance(one, Verdict) and one.refused_by is None for one in ended)
+    async with asyncio.timeout(5):
+        while held < 10:
+            held += await admitted(store, demand)
+    assert not await admitted(store, demand)
+
+
 async def test_demands_are_counted(store: LimitStore, caller: str) -> None:
     for _ in range(7):
         await store.admit(asking(caller))

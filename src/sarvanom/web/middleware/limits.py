@@ -10,7 +10,7 @@ from sarvanom.backends.limits.contract import LimitStore
 from sarvanom.security.limits import LimitPolicy, LimitRules, RouteClass, caller_of, demand_of, route_class
 from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import RateLimited, SarvanOMError
-from sarvanom.shared.quotas import Verdict
+from sarvanom.shared.quotas import Quota
 from sarvanom.web.calls import Headers
 from sarvanom.web.limit_headers import limit_headers
 from sarvanom.web.paced_body import paced
@@ -68,7 +68,7 @@ class LimitMiddleware:
         verdict = await self._store.admit(demand)
         headers = limit_headers(rule, verdict)
         if verdict.refused_by is not None:
-            raise _refusal(verdict, headers)
+            raise _refusal(verdict.refused_by, verdict.retry_in, headers)
         if is_streamed and rule.bytes is not None:
             receive = paced(receive, self._store, rule.bytes, caller, self._sleep)
         try:
@@ -89,12 +89,8 @@ def _telling(send: Send, headers: Headers) -> Send:
     return send_telling
 
 
-def _refusal(verdict: Verdict, headers: Headers) -> RateLimited:
-    quota = verdict.refused_by
-    if quota is None:
-        raise ValueError("The demand was met")
+def _refusal(quota: Quota, seconds: int, headers: Headers) -> RateLimited:
     told = {name.decode(): value.decode() for name, value in headers}
-    seconds = max(1, verdict.retry_in)
     return RateLimited(
         f"No more of the quota {quota.name!r} is left; try again in {seconds} s",
         headers={"Retry-After": str(seconds), **told},

@@ -45,7 +45,7 @@ async def number_admitted(store: SharedLimits, caller: str, tries: int = 20) -> 
 async def until_shared(store: SharedLimits) -> float:
     began = time.monotonic()
     async with asyncio.timeout(10):
-        while not store.is_shared:
+        while not store.is_shared:  # noqa: ASYNC110 (it has nothing to wait on)
             await asyncio.sleep(0.01)
     return time.monotonic() - began
 
@@ -103,7 +103,7 @@ async def test_places_are_known_again_when_it_is_back(server: ValkeyServer, stor
     store.release(demand)
     store.release(demand)
     async with asyncio.timeout(5):
-        while (await other.admit(demand)).refused_by is not None:
+        while (await other.admit(demand)).refused_by is not None:  # noqa: ASYNC110 (nor has a place)
             await asyncio.sleep(0.01)
     await other.aclose()
 

@@ -15,7 +15,8 @@ from sarvanom.web.middleware.limits import PRINCIPAL, LimitMiddleware
 from tests.contracts.limits.clock import Clock
 from tests.unit.web.asgi import Answer, Raising, Replying, Untouched, ask, http_scope, is_untouched, read_all
 
-ADA = {PRINCIPAL: Principal("key:ada")}
+ADA: dict[str, Any] = {PRINCIPAL: Principal("key:ada")}
+NOBODY: dict[str, Any] = {PRINCIPAL: ANONYMOUS}
 NDJSON = (b"content-type", b"application/x-ndjson")
 CHUNKED = (b"transfer-encoding", b"chunked")
 POLICY = LimitPolicy(reads=5, writes=4, bulk=3, auth=2, probes=6, anonymous=3, bytes=200_000, concurrent=2, streams=1)
@@ -111,7 +112,7 @@ async def test_each_class_of_routes_has_its_limit(
 async def test_the_anonymous_have_one_limit_for_everything_but_probes_and_logins() -> None:
     edge = Edge()
     assert await edge.admitted("GET", "/users") == 3
-    assert await edge.admitted("POST", "/users", **{PRINCIPAL: ANONYMOUS}) == 0
+    assert await edge.admitted("POST", "/users", **NOBODY) == 0
     assert await edge.admitted("GET", "/health") == 6
     assert await edge.admitted("POST", "/auth/token") == 2
     assert await edge.admitted("GET", "/users", client=("192.0.2.8", 1)) == 3

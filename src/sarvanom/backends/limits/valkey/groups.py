@@ -22,8 +22,8 @@ class Asked(NamedTuple):
 
 
 def take_group(waiting: list[Asked]) -> list[Asked]:
-    """Take out those whose turn it is."""
-    group = waiting[:_MOST]
+    """Take out those whose turn it is, but for those who have left meanwhile and hold no place any more."""
+    group = [asked for asked in waiting[:_MOST] if not asked.verdict.done()]
     del waiting[:_MOST]
     return group
 

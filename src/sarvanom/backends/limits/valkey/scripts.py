@@ -41,7 +41,7 @@ local function held_elsewhere(key)
   local flat, total = redis.call('HGETALL', key), 0
   for i = 1, #flat, 2 do
     local count, ends = string.match(flat[i + 1], '^(%d+):(%d+)$')
-    if tonumber(ends) < now then
+    if not ends or tonumber(ends) < now then
       redis.call('HDEL', key, flat[i])
     elseif flat[i] ~= group.me then
       total = total + tonumber(count)
