@@ -7,7 +7,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sarvanom.backends.limits.contract import LimitStore
-from sarvanom.security.limits import LimitPolicy, LimitRules, RouteClass, caller_of, demand_of, route_class
+from sarvanom.security.limits import LimitPolicy, LimitRules, RouteClass, Rule, caller_of, demand_of, route_class
 from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import RateLimited, SarvanOMError
 from sarvanom.shared.quotas import Quota
@@ -46,24 +46,7 @@ class LimitMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        accept = content_type = b""
-        size = 0
-        is_streamed = not scope["http_version"].startswith("1")
-        for name, value in scope["headers"]:
-            if name == b"accept":
-                accept += value
-            elif name == b"content-type":
-                content_type += value
-            elif name == b"content-length":
-                size = int(value) if value.isdigit() and len(value) <= _MAX_DIGITS else 0
-            elif name == b"transfer-encoding":
-                is_streamed = True
-        principal: Principal | None = scope.get(PRINCIPAL)
-        client = scope["client"]
-        found = route_class(scope["method"], scope["path"], accept, content_type)
-        rule = self._rules.rule(found, principal)
-        caller = caller_of(principal, client[0] if client else None)
-        is_streamed = is_streamed or (found is RouteClass.BULK and size > 0)
+        rule, caller, size, is_streamed = self._judge(scope)
         demand = demand_of(rule, caller, 0 if is_streamed else size)
         verdict = await self._store.admit(demand)
         headers = limit_headers(rule, verdict)
@@ -78,6 +61,26 @@ class LimitMiddleware:
             raise
         finally:
             self._store.release(demand)
+
+    def _judge(self, scope: Scope) -> tuple[Rule, str, int, bool]:
+        """Return which rule holds and for whom, how long the body is, and whether it is counted as it comes."""
+        accept = content_type = b""
+        size = 0
+        is_streamed = not scope["http_version"].startswith("1")
+        for name, value in scope["headers"]:
+            if name == b"accept":
+                accept += value
+            elif name == b"content-type":
+                content_type += value
+            elif name == b"content-length":
+                size = int(value) if value.isdigit() and len(value) <= _MAX_DIGITS else 0
+            elif name == b"transfer-encoding":
+                is_streamed = True
+        found = route_class(scope["method"], scope["path"], accept, content_type)
+        principal: Principal | None = scope.get(PRINCIPAL)
+        client = scope["client"]
+        caller = caller_of(principal, client[0] if client else None)
+        return self._rules.rule(found, principal), caller, size, is_streamed or (found is RouteClass.BULK and size > 0)
 
 
 def _telling(send: Send, headers: Headers) -> Send:

@@ -59,7 +59,7 @@ async def test_a_gateway_goes_on_with_what_it_has_counted_itself(server: ValkeyS
         assert not store.is_shared
         assert (store.counts.outages, store.counts.decided_alone) == (1, 14)
         server.start()
-        assert await until_shared(store) < 3
+        assert await until_shared(store) < 8
         assert await number_admitted(store, "a") == 0
         assert await number_admitted(store, "b") == 0
         assert await number_admitted(store, "c") == 10
@@ -75,14 +75,14 @@ async def test_nobody_waits_for_one_that_stands_still(server: ValkeyServer, stor
     with capture_logs() as lines, server.held():
         began = time.monotonic()
         assert await number_admitted(store, "held") == 10
-        assert time.monotonic() - began < 0.6
+        assert time.monotonic() - began < 2
         began = time.monotonic()
         for _ in range(50):
             await store.admit(asking("held too"))
-        assert time.monotonic() - began < 0.2
+        assert time.monotonic() - began < 1
         await asyncio.sleep(1.7)  # it is looked for meanwhile, in vain
         assert not store.is_shared
-    assert await until_shared(store) < 3
+    assert await until_shared(store) < 8
     assert [line["event"] for line in lines] == ["limits are not shared: valkey is away"]
 
 
@@ -126,7 +126,7 @@ async def test_it_may_be_away_from_the_start(server: ValkeyServer) -> None:
         await store.open()
         assert await number_admitted(store, "early") == 10
         server.start()
-        assert await until_shared(store) < 3
+        assert await until_shared(store) < 8
     assert [line["log_level"] for line in lines] == ["warning", "info"]
     assert await number_admitted(store, "early") == 0
     await store.aclose()
