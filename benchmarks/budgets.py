@@ -78,6 +78,14 @@ def _fanout(watchers: int) -> Reading:
     return lambda results: middle(each.p50_ms for each in results.fanout if each.watchers == watchers)
 
 
+def _limiter(store: str, case: str, at_once: int) -> Reading:
+    def cost(results: Results) -> float | None:
+        key = (store, case, at_once)
+        return middle(each.cpu_us for each in results.limiter if (each.store, each.case, each.at_once) == key)
+
+    return cost
+
+
 BUDGETS = (
     Budget("get-by-id, CPU of gateway and crud", _cpu(GET), "µs", at_most=180),
     Budget("list-50, CPU of gateway and crud", _cpu(LIST), "µs", at_most=280),
@@ -92,5 +100,7 @@ BUDGETS = (
     Budget("SQLite: large table over a thousand rows, worst", _worst_ratio("sqlite"), "x", at_most=1.5),
     Budget("PostgreSQL: large table over a thousand rows, worst", _worst_ratio("postgres"), "x", at_most=1.5),
     Budget("SQLite: bulk import", _bulk("sqlite"), "lines/s", at_least=15_000),
+    Budget("limits in memory, CPU of a get", _limiter("memory", "get", 1), "µs", at_most=20),
+    Budget("limits in Valkey, CPU of a get among 32", _limiter("valkey", "get", 32), "µs", at_most=45),
     Budget("watch, from write to another process, median", _fanout(1), "ms", at_most=50),
 )

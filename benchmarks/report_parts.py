@@ -10,12 +10,12 @@ from benchmarks.report import by_role, number
 from benchmarks.results import Results, middle
 from benchmarks.scenarios import CREATE, GET
 
-TEXTS = ("database", "case", "CPU µs per line and process")
+TEXTS = ("database", "store", "case", "CPU µs per line and process")
 
 
 def print_parts(out: Console, results: Results, rows: int) -> None:
     """Print what there is."""
-    for table in (_large(results, rows), _bulk(results), _fanout(results), _limits(results)):
+    for table in (_large(results, rows), _bulk(results), _fanout(results), _limits(results), _limiter(results)):
         if table.row_count:
             out.print(table)
 
@@ -67,6 +67,17 @@ def _limits(results: Results) -> Table:
             rate_cells = *(number(rate, 0) for rate in rates), number(_ratio(*rates), 2)
             cost_cells = *(number(cost, 0) for cost in costs), number(_ratio(*costs), 2)
             table.add_row(scenario.name, *rate_cells, *cost_cells)
+    return table
+
+
+def _limiter(results: Results) -> Table:
+    table = _table(
+        "limits: CPU µs added to a request (median)", *("store", "case", "at once", "gateway µs", "valkey µs")
+    )
+    for key in dict.fromkeys((each.store, each.case, each.at_once) for each in results.limiter):
+        rounds = [each for each in results.limiter if (each.store, each.case, each.at_once) == key]
+        costs = middle(each.cpu_us for each in rounds), middle(each.server_us for each in rounds)
+        table.add_row(key[0], key[1], number(key[2], 0), *(number(cost, 1) for cost in costs))
     return table
 
 

@@ -58,6 +58,19 @@ class Limit:
     """CPU microseconds of the server per transaction."""
 
 
+@dataclass(frozen=True, slots=True)
+class LimiterCost:
+    """What the limits added to a request."""
+
+    store: str
+    case: str
+    at_once: int
+    cpu_us: float
+    """CPU microseconds of the gateway per request."""
+    server_us: float
+    """CPU microseconds of Valkey per request."""
+
+
 @dataclass(slots=True)
 class Results:
     """Everything that one run of the benchmark found."""
@@ -68,6 +81,7 @@ class Results:
     bulk: list[BulkImport] = field(default_factory=list)
     fanout: list[Fanout] = field(default_factory=list)
     limits: list[Limit] = field(default_factory=list)
+    limiter: list[LimiterCost] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     """By system or part: why it could not be measured."""
 

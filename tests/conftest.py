@@ -9,6 +9,7 @@ import pytest
 from tests.harness.postgres import PostgresDatabases
 from tests.harness.postgres_shared import shared_postgres
 from tests.harness.system import RunningProcess, running_system
+from tests.harness.valkey import ValkeyServer, running_valkey
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +43,10 @@ def postgres_database(postgres: PostgresDatabases) -> Iterator[str]:
     url = postgres.create_database()
     yield url
     postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """A server that no test stops or kills; tests use keys of their own."""
+    with running_valkey() as running:
+        yield running

@@ -10,6 +10,11 @@ from benchmarks.postgres import Postgres, running_postgres
 from benchmarks.systems.base import Api, Command, Ports, Surroundings, System
 
 SARVANOM = (sys.executable, "-m", "sarvanom")
+# All requests come from one caller. The limits are wide and not off, so that what they cost is measured too.
+WIDE_LIMITS = {
+    f"SARVANOM_LIMIT_{name}": str(10**9)
+    for name in ("READS_PER_MINUTE", "WRITES_PER_MINUTE", "ANONYMOUS_PER_MINUTE", "BYTES_PER_MINUTE", "CONCURRENT")
+}
 
 
 class SarvanOM(System):
@@ -22,7 +27,7 @@ class SarvanOM(System):
     @override
     def commands(self, folder: Path, ports: Ports) -> dict[str, Command]:
         environment = {"SARVANOM_GATEWAY_PORT": str(ports.front), "SARVANOM_CRUD_PORT": str(ports.back)}
-        return {"supervisor": Command((*SARVANOM, "up"), _settings(folder) | environment)}
+        return {"supervisor": Command((*SARVANOM, "up"), _settings(folder) | environment | WIDE_LIMITS)}
 
     @override
     def role_of(self, argv: list[str]) -> str | None:

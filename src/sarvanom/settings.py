@@ -18,10 +18,13 @@ TOML_FILE = "sarvanom.toml"
 _HOST = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 _is_host = re.compile(rf"\*|{_HOST}").fullmatch
 _is_origin = re.compile(rf"\*|https?://({_HOST})(:[0-9]{{1,5}})?").fullmatch
-_SECRET = ("database_url", "api_key")
+_SECRET = ("database_url", "valkey_url", "api_key")
 """Settings that may hold a secret, and are not shown when they are refused."""
 _POSTGRESQL = ("postgresql://", "postgres://")
 _Port = Annotated[int, Field(ge=0, le=65535)]
+_VALKEY = ("valkey://", "valkeys://", "redis://", "rediss://")
+_Limit = Annotated[int, Field(ge=0, le=1_000_000_000)]
+_ByteLimit = Annotated[int, Field(ge=0, le=2**40)]
 
 
 class BadSettings(Exception):
@@ -174,6 +177,42 @@ class GatewaySettings(ProcessSettings):
     """Addresses of proxies whose X-Forwarded headers are believed, separated by commas."""
     cors_origins: str | None = None
     """Origins of web pages that may call the API, separated by commas."""
+    valkey_url: str | None = None
+    """Where all gateways count together: valkey://USER:PASSWORD@HOST:PORT/NUMBER; left out, each counts alone."""
+    limit_reads_per_minute: _Limit = 6000
+    """Requests of one principal in a minute that read; 0 is any number."""
+    limit_writes_per_minute: _Limit = 3000
+    """Requests of one principal in a minute that write; 0 is any number."""
+    limit_bulk_per_minute: _Limit = 120
+    """Imports, exports and watches that one principal begins in a minute; 0 is any number."""
+    limit_auth_per_minute: _Limit = 60
+    """Requests for tokens of one principal or address in a minute; 0 is any number."""
+    limit_anonymous_per_minute: _Limit = 600
+    """Requests in a minute of one address that has not said who it is; 0 is any number."""
+    limit_probes_per_minute: _Limit = 3000
+    """Requests of one address in a minute to /health, /ready and /version; 0 is any number."""
+    limit_bytes_per_minute: _ByteLimit = 2**30
+    """Bytes of request bodies that one caller sends in a minute; 0 is any number."""
+    limit_concurrent: _Limit = 128
+    """Requests of one caller at once; 0 is any number."""
+    limit_streams: _Limit = 32
+    """Imports, exports and watches of one caller at once; 0 is any number."""
+
+    @field_validator("valkey_url")
+    @classmethod
+    def _known_valkey(cls, url: str | None) -> str | None:
+        if url is not None and not any(url.startswith(scheme) and len(url) > len(scheme) for scheme in _VALKEY):
+            raise ValueError("must be valkey://USER:PASSWORD@HOST:PORT/NUMBER, or valkeys://, redis://, rediss://")
+        return url
+
+    @model_validator(mode="after")
+    def _bodies_within_limits(self) -> Self:
+        if 0 < self.limit_bytes_per_minute < self.max_body_bytes:
+            raise ValueError(
+                f"SARVANOM_LIMIT_BYTES_PER_MINUTE={self.limit_bytes_per_minute}: must be 0, or at least "
+                f"SARVANOM_MAX_BODY_BYTES, which is {self.max_body_bytes}: a larger body could never be sent"
+            )
+        return self
 
     @field_validator("trusted_hosts")
     @classmethod

@@ -65,6 +65,28 @@ def test_other_databases_are_refused_with_what_would_be_right(url: str) -> None:
     assert "hunter2" not in str(e.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["valkey://db", "valkeys://u:p@db:6380/1", "redis://:p@db", "rediss://db"],
+)
+def test_valkey_may_be_redis(url: str) -> None:
+    assert GatewaySettings.load(valkey_url=url).valkey_url == url
+
+
+@pytest.mark.parametrize("url", ["", "valkey://", "db:6379", "http://:hunter2@db", "unix:///hunter2"])
+def test_what_is_no_valkey_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(BadSettings, match=r"SARVANOM_VALKEY_URL=\*\*\*: must be valkey://USER:PASSWORD@HOST") as caught:
+        GatewaySettings.load(valkey_url=url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_body_that_may_be_sent_at_all_may_be_sent_within_the_limit() -> None:
+    assert GatewaySettings.load(limit_bytes_per_minute=0).limit_bytes_per_minute == 0
+    assert GatewaySettings.load(limit_bytes_per_minute=4096, max_body_bytes=4096).max_body_bytes == 4096
+    with pytest.raises(BadSettings, match=r"SARVANOM_LIMIT_BYTES_PER_MINUTE=4095: must be 0, or at least .* 4096"):
+        UpSettings.load(limit_bytes_per_minute=4095, max_body_bytes=4096)
+
+
 @pytest.mark.parametrize(("workers", "connections", "each"), [(1, 6, 6), (2, 13, 6), (4, 64, 16)])
 def test_workers_share_the_connections(workers: int, connections: int, each: int) -> None:
     given = {"database_url": "postgresql://db/s", "workers": workers, "database_connections": connections}
@@ -90,6 +112,8 @@ def test_workers_on_a_file_need_no_connections() -> None:
         (CrudSettings, "stop_seconds", "0", "greater than 0"),
         (GatewaySettings, "upstream_timeout", "601", "less than or equal to 600"),
         (GatewaySettings, "max_body_bytes", "1023", "greater than or equal to 1024"),
+        (GatewaySettings, "limit_reads_per_minute", "-1", "greater than or equal to 0"),
+        (GatewaySettings, "limit_concurrent", "many", "valid integer"),
     ],
 )
 def test_bad_setting_is_named_as_in_the_environment(
@@ -143,6 +167,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "data_dir": PLAIN.map(Path),
     "database_url": st.none() | PLAIN.map(lambda file: f"sqlite:///{file}"),
     "crud_port": st.integers(0, 65535),
+    "valkey_url": st.none() | st.sampled_from(["valkey://:secret@db/1", "rediss://db"]),
+    "limit_writes_per_minute": st.integers(0, 10**9),
     "gateway_host": PLAIN,
     "trusted_hosts": st.none() | st.sampled_from(["*", "a.example,*.b.example", "[::1]"]),
     "cors_origins": st.none() | st.sampled_from(["*", "https://a.example,http://b.example:8080"]),

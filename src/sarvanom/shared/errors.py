@@ -161,6 +161,13 @@ class IdempotencyKeyReused(SarvanOMError):
     status, code, title = 422, "idempotency_key_reused", "Idempotency key reused"
 
 
+class RateLimited(SarvanOMError):
+    """The caller has asked for more than it may; the request was not carried out."""
+
+    status, code, title = 429, "rate_limited", "Too many requests"
+    default_headers = _TRY_AGAIN
+
+
 class UpstreamFailed(SarvanOMError):
     """The service behind the gateway broke off or spoke no HTTP; a write may or may not have been carried out."""
 

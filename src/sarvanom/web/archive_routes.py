@@ -11,6 +11,7 @@ from sarvanom.shared.errors import (
     MalformedJSON,
     MalformedRequest,
     PayloadTooLarge,
+    RateLimited,
     SarvanOMError,
     ServiceUnavailable,
     StoreNotEmpty,
@@ -28,7 +29,15 @@ from sarvanom.web.request_headers import NDJSON
 from sarvanom.web.routing import DirectEndpoint, DirectRoute
 from sarvanom.web.sending import send_answer
 
-_ANY: Final = (MalformedRequest, InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout, ValidationFailed)
+_ANY: Final = (
+    MalformedRequest,
+    RateLimited,
+    InternalError,
+    ServiceUnavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+    ValidationFailed,
+)
 _RESTORE_ERRORS: Final = (*_ANY, MalformedJSON, PayloadTooLarge, StoreNotEmpty, UnsupportedMediaType)
 _EXPORT_LINES: Final = {
     **LINES,

@@ -10,6 +10,7 @@ from sarvanom.shared.errors import (
     MalformedRequest,
     PayloadTooLarge,
     PreconditionFailed,
+    RateLimited,
     RequestInProgress,
     ResourceConflict,
     ResourceNotFound,
@@ -27,7 +28,7 @@ from sarvanom.web.request_headers import NDJSON
 
 PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
 
-_ANY: Final = (MalformedRequest, InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
+_ANY: Final = (MalformedRequest, RateLimited, InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
 _ITEM: Final = (InvalidHeader, ResourceNotFound, ValidationFailed)
 _BODY: Final = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 _KEYED: Final = (InvalidHeader, RequestInProgress, IdempotencyKeyReused)
@@ -57,6 +58,14 @@ REVISION_HEADERS: Final = _REVISION | _REPLAYED
 _RESULTS: Final = {
     **LINES,
     "example": '{"line":1,"status":201,"outcome":"created","id":"ada","revision":17}\n',
+}
+_LIMIT_HEADERS: Final = {
+    "Retry-After": {"description": "In how many seconds there is more.", "schema": _COUNT},
+    "RateLimit": {"description": "What is left of each quota (draft-ietf-httpapi-ratelimit-headers).", "schema": _TEXT},
+    "RateLimit-Policy": {"description": "The quotas of this kind of request.", "schema": _TEXT},
+    "x-ratelimit-limit-requests": {"description": "The quota of requests in a minute.", "schema": _COUNT},
+    "x-ratelimit-remaining-requests": {"description": "How many are left.", "schema": _COUNT},
+    "x-ratelimit-reset-requests": {"description": "When there are more: `7s`, `1m0s`.", "schema": _TEXT},
 }
 _LOCATION: Final = {"Location": {"description": "The path of the new resource.", "schema": _TEXT}}
 
@@ -91,4 +100,8 @@ def declared_answers(operation: Operation, success: Any) -> dict[int | str, dict
 
 def problem_answer(error: type[SarvanOMError]) -> dict[str, Any]:
     """Return the declaration of an error's answer."""
-    return {"description": error.title, "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}}}
+    answer: dict[str, Any] = {
+        "description": error.title,
+        "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}},
+    }
+    return answer | {"headers": _LIMIT_HEADERS} if error is RateLimited else answer

@@ -7,8 +7,12 @@ from functools import partial
 from starlette.middleware.cors import CORSMiddleware
 from structlog.typing import FilteringBoundLogger
 
+from sarvanom.backends.limits.contract import LimitStore
+from sarvanom.security.limits import LimitPolicy
+from sarvanom.web.limit_headers import LIMIT_HEADERS
 from sarvanom.web.middleware.access_log import AccessLogMiddleware
 from sarvanom.web.middleware.body_limit import BodyLimitMiddleware
+from sarvanom.web.middleware.limits import LimitMiddleware
 from sarvanom.web.middleware.problems import ProblemMiddleware
 from sarvanom.web.middleware.request_id import RequestIdMiddleware
 from sarvanom.web.middleware.security_headers import SecurityHeadersMiddleware
@@ -23,12 +27,19 @@ _EXPOSED = (
     "SarvanOM-Oldest-Revision",
     "SarvanOM-Revision",
     "X-Request-ID",
+    *LIMIT_HEADERS,
 )
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def gateway_edge(
-    logger: FilteringBoundLogger, *, trusted_hosts: Sequence[str], cors_origins: Sequence[str], max_body_bytes: int
+    logger: FilteringBoundLogger,
+    *,
+    trusted_hosts: Sequence[str],
+    cors_origins: Sequence[str],
+    max_body_bytes: int,
+    limits: LimitStore,
+    limit_policy: LimitPolicy,
 ) -> list[Middleware]:
     """Return what stands between strangers and the gateway's routes."""
     cors = partial(
@@ -45,6 +56,7 @@ def gateway_edge(
         *([cors] if cors_origins else []),
         ProblemMiddleware,
         partial(TrustedHostMiddleware, allowed=trusted_hosts),
+        partial(LimitMiddleware, store=limits, policy=limit_policy),
         partial(BodyLimitMiddleware, limit=max_body_bytes),
     ]
 

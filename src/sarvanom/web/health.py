@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sarvanom.shared.errors import SarvanOMError
+from sarvanom.shared.errors import RateLimited, SarvanOMError
 from sarvanom.shared.models.fields import Message
+from sarvanom.web.declared_answers import problem_answer
 from sarvanom.web.middleware.access_log import ROUTE
 
 type Check = Callable[[], Awaitable[None]]
@@ -100,7 +101,7 @@ def _add(
         tags=["health"],
         operation_id=endpoint.__name__,
         response_model=model,
-        responses=responses,
+        responses={RateLimited.status: problem_answer(RateLimited), **(responses or {})},
     )(endpoint)
 
 

@@ -14,6 +14,7 @@ from sarvanom.shared.errors import (
     InternalError,
     InvalidHeader,
     MalformedRequest,
+    RateLimited,
     RequestInProgress,
     ResourceNotFound,
     RevertConflict,
@@ -35,7 +36,15 @@ from sarvanom.web.resource_routes import IDEMPOTENCY_KEY_PARAMETER
 from sarvanom.web.routing import DirectEndpoint, DirectRoute
 from sarvanom.web.sending import send_answer
 
-_ANY: Final = (MalformedRequest, InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout, InvalidHeader)
+_ANY: Final = (
+    MalformedRequest,
+    RateLimited,
+    InternalError,
+    ServiceUnavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+    InvalidHeader,
+)
 _CHANGES_ERRORS: Final = (*_ANY, RevisionCompacted, ValidationFailed)
 _REVERT_ERRORS: Final = (
     *_ANY,

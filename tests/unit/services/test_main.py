@@ -19,6 +19,7 @@ from sarvanom.settings import CrudSettings, GatewaySettings
 from sarvanom.shared.changes import LogBounds
 from sarvanom.shared.clients.retries import RetryingTransport
 from sarvanom.shared.clients.transport import Request, Response
+from tests.harness.valkey import ValkeyServer
 from tests.unit.web.asgi import Answer, ask, http_scope
 
 LOCAL = [(b"host", b"localhost:8000")]
@@ -209,6 +210,56 @@ async def test_web_pages_may_call_only_from_origins_that_were_named(hop: Hop) ->
     assert answered.headers["access-control-allow-origin"] == "https://app.example"
     refused = await get(make_gateway(), "/users", headers=[*LOCAL, origin])
     assert "access-control-allow-origin" not in refused.headers
+
+
+async def test_gateway_limits_whoever_has_not_said_who_it_is(hop: Hop) -> None:
+    app = make_gateway(limit_anonymous_per_minute=2, limit_probes_per_minute=1)
+    statuses = [(await get(app, "/users/ada")).status for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    refused = await get(app, "/users/ada")
+    assert (refused.status, refused.json["code"]) == (429, "rate_limited")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert refused.headers["ratelimit"] == f'"anonymous";r=0;t={refused.headers["retry-after"]}'
+    assert [(await get(app, "/health")).status for _ in range(2)] == [200, 429]
+    assert len(hop.requests) == 2
+
+
+async def test_an_error_tells_what_is_left_as_an_answer_does(hop: Hop) -> None:
+    app = make_gateway(limit_anonymous_per_minute=9)
+    for path in ("/users/ada", "/users//", "/nothing"):
+        assert (await get(app, path)).headers["x-ratelimit-limit-requests"] == "9"
+    assert "ratelimit" not in (await get(app, "/users", headers=[(b"host", b"evil.example")])).headers
+
+
+async def test_web_pages_may_read_what_is_left(hop: Hop) -> None:
+    headers = [*LOCAL, (b"origin", b"https://app.example")]
+    answer = await get(make_gateway(cors_origins="https://app.example"), "/users/ada", headers=headers)
+    exposed = answer.headers["access-control-expose-headers"]
+    assert {"Retry-After", "RateLimit", "RateLimit-Policy", "x-ratelimit-remaining-requests"} <= set(
+        exposed.split(", ")
+    )
+
+
+async def test_every_operation_may_be_refused_for_its_number(hop: Hop) -> None:
+    paths = (await get(make_gateway(), "/openapi.json")).json["paths"]
+    operations = [operation for path in paths.values() for operation in path.values()]
+    assert len(operations) > 30
+    for operation in operations:
+        assert {"Retry-After", "RateLimit"} <= set(operation["responses"]["429"]["headers"])
+
+
+async def test_gateway_shares_its_limits_through_valkey(hop: Hop, valkey: ValkeyServer) -> None:
+    apps = [make_gateway(valkey_url=valkey.url, limit_anonymous_per_minute=4) for _ in range(2)]
+    async with running(apps[0]), running(apps[1]):
+        scope = http_scope("GET", "/users/ada", LOCAL, client=("198.51.100.77", 1))
+        statuses = [(await ask(app, dict(scope))).status for _ in range(3) for app in apps]
+    assert statuses == [200] * 4 + [429] * 2
+
+
+def test_gateway_does_not_start_with_a_url_of_valkey_that_cannot_be_read() -> None:
+    with pytest.raises(ValueError, match="URL of Valkey cannot be read") as caught:
+        make_gateway(valkey_url="valkey://:hunter2@db:port")
+    assert "hunter2" not in str(caught.value)
 
 
 def test_gateway_finds_its_settings_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ from importlib.metadata import version
 import structlog
 from fastapi import FastAPI
 
+from sarvanom.security.limits import LimitPolicy
+from sarvanom.services.gateway.limits import limit_store
 from sarvanom.services.gateway.relay import Relay
 from sarvanom.settings import GatewaySettings, split_list
 from sarvanom.shared.clients.service_client import ServiceClient, ServiceClientFactory
@@ -26,11 +28,14 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     """Return the application in front of the crud instances that the settings name."""
     settings = settings or GatewaySettings.load()
     hop = ServiceClientFactory().hop(settings.crud_urls, timeout=settings.upstream_timeout)
+    limits = limit_store(settings.valkey_url)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await limits.open()
         yield
         await hop.aclose()
+        await limits.aclose()
 
     app = Service(
         title="SarvanOM",
@@ -43,6 +48,8 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
             trusted_hosts=_trusted_hosts(settings),
             cors_origins=split_list(settings.cors_origins),
             max_body_bytes=settings.max_body_bytes,
+            limits=limits,
+            limit_policy=_limit_policy(settings),
         ),
     )
     relay = Relay(hop)
@@ -57,6 +64,20 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     register_health(app, service="gateway", version=app.version, checks={"crud": check_crud})
     register_docs(app)
     return app
+
+
+def _limit_policy(settings: GatewaySettings) -> LimitPolicy:
+    return LimitPolicy(
+        reads=settings.limit_reads_per_minute,
+        writes=settings.limit_writes_per_minute,
+        bulk=settings.limit_bulk_per_minute,
+        auth=settings.limit_auth_per_minute,
+        probes=settings.limit_probes_per_minute,
+        anonymous=settings.limit_anonymous_per_minute,
+        bytes=settings.limit_bytes_per_minute,
+        concurrent=settings.limit_concurrent,
+        streams=settings.limit_streams,
+    )
 
 
 def _trusted_hosts(settings: GatewaySettings) -> list[str]:

@@ -1,0 +1,47 @@
+"""What counts requests, whether in this process or for all gateways together."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from sarvanom.shared.quotas import Demand, Penalty, Verdict
+
+
+@dataclass(slots=True)
+class LimitCounts:
+    """What has happened since the start, for whoever exports metrics."""
+
+    admitted: int = 0
+    refused: int = 0
+    decided_alone: int = 0
+    """Demands that should have been decided by what the gateways share, and were decided by this one."""
+    outages: int = 0
+
+
+class LimitStore(ABC):
+    """Keeps what was taken of quotas; no method waits long or raises because something is away."""
+
+    counts: LimitCounts
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Make ready; what cannot be reached now is tried again later."""
+
+    @abstractmethod
+    async def admit(self, demand: Demand) -> Verdict:
+        """Take all that a demand asks for, or nothing; whoever is admitted gives its place back by `release`."""
+
+    @abstractmethod
+    def release(self, demand: Demand) -> None:
+        """Give the place of an admitted demand back; once."""
+
+    @abstractmethod
+    async def strike(self, key: str, penalty: Penalty) -> float:
+        """Count an attempt that may fail and return 0; or count nothing and return how many seconds it has to wait."""
+
+    @abstractmethod
+    async def pardon(self, key: str, penalty: Penalty, *, all_of_them: bool) -> None:
+        """Take one counted attempt back, or all of them."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Let go of what is open."""

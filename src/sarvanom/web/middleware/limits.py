@@ -1,0 +1,100 @@
+"""How much a caller may ask for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sarvanom.backends.limits.contract import LimitStore
+from sarvanom.security.limits import LimitPolicy, LimitRules, RouteClass, Rule, caller_of, demand_of, route_class
+from sarvanom.security.principals import Principal
+from sarvanom.shared.errors import RateLimited, SarvanOMError
+from sarvanom.shared.quotas import Quota
+from sarvanom.web.calls import Headers
+from sarvanom.web.limit_headers import limit_headers
+from sarvanom.web.paced_body import paced
+
+PRINCIPAL: Final = "sarvanom.principal"
+"""Where the scope keeps who asks, once that has been proven."""
+
+_MAX_DIGITS: Final = 15
+
+
+class LimitMiddleware:
+    """Counts each request of a principal, or of an address if there is none, and refuses those beyond the limits.
+
+    A body whose length is declared is counted before it is read. Any other, and one of lines, is counted as it comes in
+    and let in no faster than the limit allows: an import is slowed down and not broken off.
+
+    Raises `RateLimited`. Answers, and the errors that are raised inside, tell what is left.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        store: LimitStore,
+        policy: LimitPolicy,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._app = app
+        self._store = store
+        self._rules = LimitRules(policy)
+        self._sleep = sleep
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        rule, caller, size, is_streamed = self._judge(scope)
+        demand = demand_of(rule, caller, 0 if is_streamed else size)
+        verdict = await self._store.admit(demand)
+        headers = limit_headers(rule, verdict)
+        if verdict.refused_by is not None:
+            raise _refusal(verdict.refused_by, verdict.retry_in, headers)
+        if is_streamed and rule.bytes is not None:
+            receive = paced(receive, self._store, rule.bytes, caller, self._sleep)
+        try:
+            await self._app(scope, receive, _telling(send, headers))
+        except SarvanOMError as error:
+            error.headers |= {name.decode(): value.decode() for name, value in headers}
+            raise
+        finally:
+            self._store.release(demand)
+
+    def _judge(self, scope: Scope) -> tuple[Rule, str, int, bool]:
+        """Return which rule holds and for whom, how long the body is, and whether it is counted as it comes."""
+        accept = content_type = b""
+        size = 0
+        is_streamed = not scope["http_version"].startswith("1")
+        for name, value in scope["headers"]:
+            if name == b"accept":
+                accept += value
+            elif name == b"content-type":
+                content_type += value
+            elif name == b"content-length":
+                size = int(value) if value.isdigit() and len(value) <= _MAX_DIGITS else 0
+            elif name == b"transfer-encoding":
+                is_streamed = True
+        found = route_class(scope["method"], scope["path"], accept, content_type)
+        principal: Principal | None = scope.get(PRINCIPAL)
+        client = scope["client"]
+        caller = caller_of(principal, client[0] if client else None)
+        return self._rules.rule(found, principal), caller, size, is_streamed or (found is RouteClass.BULK and size > 0)
+
+
+def _telling(send: Send, headers: Headers) -> Send:
+    def send_telling(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *headers]}
+        return send(message)
+
+    return send_telling
+
+
+def _refusal(quota: Quota, seconds: int, headers: Headers) -> RateLimited:
+    told = {name.decode(): value.decode() for name, value in headers}
+    return RateLimited(
+        f"No more of the quota {quota.name!r} is left; try again in {seconds} s",
+        headers={"Retry-After": str(seconds), **told},
+    )
