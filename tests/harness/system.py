@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.harness.secrets import MASTER_KEY
+
 START_SECONDS = 30.0
 
 
@@ -58,6 +60,8 @@ class RunningProcess:
             "SARVANOM_LOG_FORMAT": "json",
             **self.settings,
         }
+        if "SARVANOM_DATABASE_URL" in environment:
+            environment.setdefault("SARVANOM_MASTER_KEYS", MASTER_KEY)  # only an embedded database gets one by itself
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sarvanom", *self.arguments],

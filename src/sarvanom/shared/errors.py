@@ -74,6 +74,12 @@ class UntrustedHost(SarvanOMError):
     status, code, title = 400, "untrusted_host", "Untrusted host"
 
 
+class Forbidden(SarvanOMError):
+    """Who asks is not allowed to do this."""
+
+    status, code, title = 403, "forbidden", "Forbidden"
+
+
 class RouteNotFound(SarvanOMError):
     """No resource of the API has this path."""
 
