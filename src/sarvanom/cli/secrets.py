@@ -38,7 +38,7 @@ def rotate_command(**flags: Any) -> None:
     settings = load_settings(CrudSettings, flags)
     report = _rotate(settings)
     for table, counted in report.values.items():
-        for id in sorted({report.first, *counted}):
+        for id in dict.fromkeys((*report.keys, *sorted(counted))):
             mark = ", the first" if id == report.first else ""
             click.echo(f"{table}: {counted[id]:,} values under key {id}{mark}")
     for place in report.broken:

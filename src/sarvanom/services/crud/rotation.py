@@ -24,10 +24,15 @@ _WITH_SECRETS: Final = {resource.collection: resource for resource in RESOURCES 
 class RotationReport:
     """What a rotation has come to: values by key, as the last walk found them, and places that do not open."""
 
-    first: str
+    keys: tuple[str, ...]
     values: dict[str, Counter[str]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     rewritten: int = 0
+
+    @property
+    def first(self) -> str:
+        """The key that everything should be under."""
+        return self.keys[0]
 
     @property
     def left(self) -> int:
@@ -41,7 +46,7 @@ async def rotate(bodies: Bodies, sealer: Sealer, on_rows: OnRows) -> RotationRep
     A text is replaced only if nobody changed it meanwhile, and says the same afterwards; revisions stay. What is
     interrupted can be run again, and goes on with what is left.
     """
-    report = RotationReport(sealer.keyring.ids[0])
+    report = RotationReport(sealer.keyring.ids)
     for _ in range(_MAX_PASSES):
         report.values, report.broken = {}, []
         rewritten = 0
