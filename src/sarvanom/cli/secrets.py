@@ -48,7 +48,7 @@ def rotate_command(**flags: Any) -> None:
             f"{report.left:,} values are not under key {report.first}: does every service seal by it? Run this again"
         )
     click.echo(
-        f"Done: {report.rewritten:,} texts were sealed anew; 0 values are under another key than {report.first}."
+        f"Done: {report.rewritten:,} texts sealed anew; 0 values are under another key than {report.first}."
     )
 
 
