@@ -58,10 +58,10 @@ async def check_plain(service: CRUDServiceContract, id: str, expected: JsonValue
         (service.models, "parameters") if isinstance(expected, dict) else (service.settings, "setting_value")
     )
     if isinstance(service, StoredCRUDService):
-        assert getattr(await collection.get(id, reveal=True), field) == expected  # type: ignore[attr-defined]
+        assert getattr(await collection.get(id, reveal=True), field) == expected
     else:
         with pytest.raises(Forbidden):
-            await collection.get(id, reveal=True)  # type: ignore[attr-defined]
+            await collection.get(id, reveal=True)
 
 
 async def test_secrets_of_a_model_are_masks_wherever_it_is_read(service: CRUDServiceContract) -> None:
@@ -116,7 +116,7 @@ async def test_what_was_read_can_be_sent_back(service: CRUDServiceContract) -> N
     before = await kept(service, id)
     read = await service.models.get(id)
     assert (await service.models.replace(read)).parameters == MASKED
-    without_null = {name: value for name, value in read.parameters.items() if value is not None}
+    without_null: JsonValue = {name: value for name, value in read.parameters.items() if value is not None}
     assert (await service.models.patch(id, {"parameters": without_null})).parameters == MASKED
     assert (await kept(service, id))["parameters"] == before["parameters"]
     await check_plain(service, id, PARAMETERS)

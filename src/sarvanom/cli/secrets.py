@@ -47,9 +47,7 @@ def rotate_command(**flags: Any) -> None:
         raise click.ClickException(
             f"{report.left:,} values are not under key {report.first}: does every service seal by it? Run this again"
         )
-    click.echo(
-        f"Done: {report.rewritten:,} texts sealed anew; 0 values are under another key than {report.first}."
-    )
+    click.echo(f"Done: {report.rewritten:,} texts sealed anew; 0 values are under another key than {report.first}.")
 
 
 def _rotate(settings: CrudSettings) -> Any:

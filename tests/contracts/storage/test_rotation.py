@@ -45,7 +45,7 @@ async def fill(store: SealedStore) -> None:
     )
     for number in range(5):
         origin = Origin(key=keyed(f"k{number}").key)
-        await service.models.patch_document(f"m/{number}", {"parameters": {"token": "hush"}}, origin=origin)
+        await service.collection(MODELS).patch_document(f"m/{number}", {"parameters": {"token": "hush"}}, origin=origin)
     await service.models.delete("m/0")
     await put(store, DATASETS, dataset("d"))
 
@@ -97,12 +97,12 @@ async def test_a_second_run_has_nothing_to_do(store: Store) -> None:
 
 async def test_replays_stay_the_same_over_a_rotation(store: Store) -> None:
     old, both = StoredCRUDService(sealed(store, MASTER_KEY)), StoredCRUDService(sealed(store, OTHER_KEY, MASTER_KEY))
-    first = await old.models.create_document(model("m"), keyed("create"))
-    patched = await old.models.patch_document("m", {"parameters": {"token": "x"}}, origin=keyed("patch"))
+    first = await old.collection(MODELS).create_document(model("m"), keyed("create"))
+    patched = await old.collection(MODELS).patch_document("m", {"parameters": {"token": "x"}}, origin=keyed("patch"))
     await turn(store)
-    again = await both.models.create_document(model("m"), keyed("create"))
+    again = await both.collection(MODELS).create_document(model("m"), keyed("create"))
     assert again == first._replace(is_replay=True)
-    again = await both.models.patch_document("m", {"parameters": {"token": "x"}}, origin=keyed("patch"))
+    again = await both.collection(MODELS).patch_document("m", {"parameters": {"token": "x"}}, origin=keyed("patch"))
     assert again == patched._replace(is_replay=True)
 
 
@@ -145,8 +145,8 @@ async def test_writers_beside_it_lose_nothing_and_leave_nothing_behind(store: St
     async def write() -> None:
         for number in range(1, 60):
             id, secret = f"m/{number % 7 + 1}", f"sk-{number}"
-            written.append(await writer.models.patch_document(id, {"parameters": {"api_key": secret}}))
-            written.append(await writer.models.patch_document(id, {"priority": number % 9 + 1}))
+            written.append(await writer.collection(MODELS).patch_document(id, {"parameters": {"api_key": secret}}))
+            written.append(await writer.collection(MODELS).patch_document(id, {"priority": number % 9 + 1}))
 
     report, _ = await asyncio.gather(turn(store), write())
     assert report.left == 0

@@ -92,12 +92,13 @@ class Doors:
         self._send("GET", f"/models/{id}/created?reveal=true", 403)
 
     def _repeat(self, id: str) -> None:
-        body = {"model_name": f"{id}/keyed", "provider": "p", "parameters": self._parameters()}
+        parameters = self._parameters()
+        body = {"model_name": f"{id}/keyed", "provider": "p", "parameters": parameters}
         key = {"idempotency-key": f"create-{id}"}
         first = self._send("POST", "/models", 201, body, key)
         again = self._send("POST", "/models", 201, body, key)
         assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
-        self.models[f"{id}/keyed"] = body["parameters"]
+        self.models[f"{id}/keyed"] = parameters
         changes = {"parameters": {"api_key": self.planted.secret()}}
         key = {"idempotency-key": f"patch-{id}"}
         first = self._send("PATCH", f"/models/{id}/keyed", 200, changes, key)
@@ -108,7 +109,7 @@ class Doors:
 
     def _send_lines(self, count: int) -> None:
         """Send many at once: new ones, ones that are refused, and ones that replace what a read gave."""
-        lines = []
+        lines: list[dict[str, Any]] = []
         for number in range(count):
             id = f"{self.era}-line/{number}"
             self.models[id] = self._parameters()
