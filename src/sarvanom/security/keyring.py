@@ -23,6 +23,7 @@ class Keyring:
     def __init__(self, keys: Sequence[MasterKey]) -> None:
         self._keys = {key.id: key for key in keys}
         self._first = keys[0]
+        self._others = tuple(key for key in self._keys.values() if key.id != self._first.id)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -51,7 +52,7 @@ class Keyring:
 
     def former_digests(self, text: bytes) -> tuple[bytes, ...]:
         """Return the text's digests by the other keys, of which one was the first before."""
-        return tuple(key.digest(text) for key in self._keys.values() if key is not self._first)
+        return tuple(key.digest(text) for key in self._others) if self._others else ()
 
 
 def parse_keyring(text: str, source: str) -> Keyring:

@@ -37,10 +37,15 @@ class Sealer:
     def __init__(self, keyring: Keyring) -> None:
         self.keyring = keyring
 
-    def depends_on_stored(self, resource: Resource[Any], item: ResourceModel) -> bool:
-        """Tell whether an item holds masks, which stand for what is stored."""
+    def secrets_of(self, resource: Resource[Any], item: ResourceModel) -> list[Any]:
+        """Return what is secret in an item; masks in it stand for what is stored.
+
+        A mask is also returned where nothing is to be secret any more: it may stand for what was.
+        """
         secret, value = _field(resource, item)
-        return value == MASK if secret.flag else MASK in find_secrets(value)
+        if secret.flag is None:
+            return find_secrets(value)
+        return [value] if getattr(item, secret.flag) or value == MASK else []
 
     def seal(self, resource: Resource[Any], item: ResourceModel) -> ResourceModel:
         """Return the item with its secrets sealed; those that are sealed stay as they are. The same if it has none.

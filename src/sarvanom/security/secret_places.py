@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from sarvanom.security.sealed_text import MEMBER, is_sealed
 from sarvanom.shared.errors import FieldError, ValidationFailed
 from sarvanom.shared.models.secret_fields import MASK, is_secret_name
+
+_CONTAINERS: Final = (dict, list)
 
 type Change = Callable[[Any, str], Any]
 """Told a value and its place, returns what is to stand there."""
@@ -25,27 +27,30 @@ def _collect(value: Any, found: list[Any]) -> None:
             if is_secret_name(name):
                 if item is not None:
                     found.append(item)
-            elif isinstance(item, dict | list):
+            elif isinstance(item, _CONTAINERS):
                 _collect(item, found)
     elif isinstance(value, list):
         for item in value:
-            if isinstance(item, dict | list):
+            if isinstance(item, _CONTAINERS):
                 _collect(item, found)
 
 
 def change_secrets(value: Any, place: str, change: Change) -> Any:
     """Return the value with each of its secrets changed."""
     if isinstance(value, dict):
-        return {name: _change_member(name, item, below(place, name), change) for name, item in value.items()}
+        return {name: _change_member(name, item, place, change) for name, item in value.items()}
     if isinstance(value, list):
-        return [change_secrets(item, below(place, index), change) for index, item in enumerate(value)]
+        return [
+            change_secrets(item, below(place, index), change) if isinstance(item, _CONTAINERS) else item
+            for index, item in enumerate(value)
+        ]
     return value
 
 
 def _change_member(name: str, value: Any, place: str, change: Change) -> Any:
     if is_secret_name(name):
-        return None if value is None else change(value, place)
-    return change_secrets(value, place, change)
+        return None if value is None else change(value, below(place, name))
+    return change_secrets(value, below(place, name), change) if isinstance(value, _CONTAINERS) else value
 
 
 def change_sealed(value: Any, place: str, change: Change) -> Any:

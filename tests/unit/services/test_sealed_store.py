@@ -183,3 +183,37 @@ async def test_two_who_write_at_once_keep_their_secrets_apart(store: SealedStore
     await asyncio.gather(*map(patch, range(20)))
     kept: Any = (await service.models.get("m", reveal=True)).parameters["a"]
     assert kept == {str(number): {"token": f"sk-{number}"} for number in range(20)}
+
+
+async def exported(service: StoredCRUDService) -> bytes:
+    return b"".join([chunk async for chunk in service.archive.export()])
+
+
+async def in_lines(text: bytes) -> AsyncIterator[bytes]:
+    for line in text.splitlines(keepends=True):
+        yield line
+
+
+async def test_an_export_is_restored_by_who_has_its_keys_and_nobody_else(
+    inner: SQLiteStore, store: SealedStore, tmp_path: Path
+) -> None:
+    await StoredCRUDService(store).models.create(model({"temperature": 1}, "a"))
+    await StoredCRUDService(store).models.create(model(id="b"))
+    text = await exported(StoredCRUDService(store))
+    target = SQLiteStore(tmp_path / "target.db")
+    async with StoredCRUDService(sealed(target, OTHER_KEY)) as service:
+        nothing = await target.log.bounds()
+        with pytest.raises(ValidationFailed, match=r"^Line 3 of the export is not valid$") as caught:
+            await service.archive.restore(in_lines(text))
+        [error] = caught.value.errors
+        assert error.field == "item.parameters.api_key"
+        assert f"master key {store.keyring.ids[0]}" in error.message
+        planted = text.replace(b'"temperature":1}', b'"x":{"$sealed":1,"y":2}}')
+        with pytest.raises(ValidationFailed, match=r"^Line 2 of the export is not valid$") as caught:
+            await service.archive.restore(in_lines(planted))
+        assert [error.field for error in caught.value.errors] == ["item"]
+        assert await target.log.bounds() == nothing
+    async with StoredCRUDService(sealed(SQLiteStore(tmp_path / "again.db"), OTHER_KEY, MASTER_KEY)) as service:
+        await service.archive.restore(in_lines(text))
+        assert (await service.models.get("b", reveal=True)).parameters == SECRETS
+        assert (await exported(service)).splitlines()[1:] == text.splitlines()[1:]

@@ -22,11 +22,12 @@ from sarvanom.backends.storage.contract import (
     Written,
 )
 from sarvanom.security.encryption import KeyMissing, SealBroken
-from sarvanom.security.sealed_text import mask, refuse_planted
+from sarvanom.security.sealed_text import MARKER, mask, refuse_planted
 from sarvanom.security.sealing import Sealer
 from sarvanom.services.crud.masked_log import MaskedLog
 from sarvanom.shared.errors import FieldError, InternalError, SarvanOMError, ServiceUnavailable, ValidationFailed
 from sarvanom.shared.models.crud_models import CacheStats, ResourceModel
+from sarvanom.shared.models.secret_fields import MASK
 from sarvanom.shared.queries import Condition, ListQuery
 from sarvanom.shared.resources import Resource
 
@@ -128,12 +129,13 @@ class SealedStore(Store):
             return replace(write, decide=self._settled(write))
         text = write.text or item.to_json()
         refuse_planted(text)
-        if self._sealer.depends_on_stored(resource, item):
-            return replace(write, decide=self._settled(write), item=None, text=None)
+        match self._sealer.secrets_of(resource, item):
+            case []:
+                write.text = text
+                return write
+            case secrets if MASK in secrets:
+                return replace(write, decide=self._settled(write), item=None, text=None)
         sealed = self._sealer.seal(resource, item)
-        if sealed is item:
-            write.text = text
-            return write
 
         def decide(current: Document | None) -> ResourceModel:
             write.decide(current)
@@ -177,7 +179,7 @@ def _explained() -> Iterator[None]:
 
 
 def _masked(document: Document) -> Document:
-    return document._replace(body=mask(document.body))
+    return document._replace(body=mask(document.body)) if MARKER in document.body else document
 
 
 def _masked_outcome(written: Written) -> Written:
