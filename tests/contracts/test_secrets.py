@@ -269,6 +269,24 @@ async def test_a_secret_may_not_be_nested_so_deep_that_it_cannot_be_read_again(s
     await check_plain(service, id, nested(99))
 
 
+async def test_secrets_are_limited_in_number(service: CRUDServiceContract) -> None:
+    id = new_id()
+
+    def many(count: int) -> dict[str, JsonValue]:
+        return {"list": [{"token": number} for number in range(count)]}
+
+    await service.models.create(model(id, many(100)))
+    for write in (
+        service.models.create(model(new_id(), many(101))),
+        service.models.patch(id, {"parameters": many(101)}),
+        service.models.patch(id, {"parameters": {"api_key": 1}}),
+    ):
+        with pytest.raises(ValidationFailed, match="secrets"):
+            await write
+    assert (await service.models.patch(id, {"priority": 2})).priority == 2
+    await check_plain(service, id, many(100))
+
+
 async def test_undoing_brings_back_the_secret_that_was(service: CRUDServiceContract) -> None:
     id = new_id()
     await service.models.create(model(id, PARAMETERS))

@@ -9,8 +9,8 @@ from httpx2 import Client
 
 from sarvanom.cli.exits import CANNOT_START
 from tests.harness.secrets import MASTER_KEY, OTHER_KEY, keyring
-from tests.harness.system import running_crud
-from tests.services.commands import refusal, run
+from tests.harness.system import RunningProcess, running_crud
+from tests.services.commands import children, refusal, run, running
 
 OLD, NEW = keyring(MASTER_KEY).ids[0], keyring(OTHER_KEY).ids[0]
 
@@ -80,6 +80,15 @@ def test_master_keys_are_no_flag_and_not_for_the_gateway(tmp_path: Path) -> None
     for command in ("up", "crud", "gateway"):
         assert "--master-keys " not in run([command, "--help"], tmp_path).stdout
     assert "SARVANOM_MASTER_KEYS_FILE" in run(["crud", "--help"], tmp_path).stdout
+
+
+def test_the_gateway_is_not_given_the_keys(tmp_path: Path) -> None:
+    with running(RunningProcess(("up",), tmp_path, settings={"SARVANOM_MASTER_KEYS": MASTER_KEY})) as system:
+        given = {name: Path(f"/proc/{pid}/environ").read_bytes() for pid, name in children(system).items()}
+    assert {name: b"SARVANOM_MASTER_KEY" in environment for name, environment in given.items()} == {
+        "crud": True,
+        "gateway": False,
+    }
 
 
 def test_a_database_whose_key_is_gone_stops_the_start_and_names_the_key(tmp_path: Path) -> None:

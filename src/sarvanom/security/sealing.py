@@ -25,6 +25,8 @@ from sarvanom.shared.models.secret_fields import MASK, Secret
 from sarvanom.shared.resources import Resource
 from sarvanom.shared.validation import merge_patch
 
+MAX_SECRETS: Final = 100
+"""How many secrets a resource may have: each costs more than what else a caller can send in as many bytes."""
 _ANEW: Final = "Must be sent anew: what was encrypted is not stored as it is"
 
 
@@ -51,7 +53,7 @@ class Sealer:
         """Return the item with its secrets sealed; those that are sealed stay as they are. The same if it has none.
 
         Raises:
-            ValidationFailed: a secret stands too deep.
+            ValidationFailed: a secret stands too deep, or there are too many.
         """
         secret, value = _field(resource, item)
         place = f"/{secret.field}"
@@ -62,7 +64,10 @@ class Sealer:
         if secret.flag is not None:
             sealed = seal(value, place) if getattr(item, secret.flag) else value
         else:
-            sealed = change_secrets(value, place, seal) if find_secrets(value) else value
+            count = len(find_secrets(value))
+            if count > MAX_SECRETS:
+                raise refusal(place, f"May hold at most {MAX_SECRETS} secrets, not {count}")
+            sealed = change_secrets(value, place, seal) if count else value
         return item if sealed is value else item.model_copy(update={secret.field: sealed})
 
     def settle(self, resource: Resource[Any], item: ResourceModel, stored: bytes | None) -> ResourceModel:

@@ -49,6 +49,13 @@ async def test_a_walk_sees_every_text_once_with_its_place(store: Store) -> None:
         assert row.body == (change.body if change.collection == "settings" else None)
 
 
+async def test_a_page_of_large_texts_is_short(store: Store) -> None:
+    large = [SystemSetting(setting_key=id, setting_value="x" * 5 * 2**20) for id in "abcd"]
+    await store.write_all([putting(SETTINGS, item) for item in large])
+    assert len(await store.bodies.page(SETTING_TEXTS, SETTING_TEXTS.first)) == 2
+    assert [row.key for row in await walk(store, SETTING_TEXTS)] == ["a", "b", "c", "d"]
+
+
 async def test_a_key_has_the_text_that_its_request_does_not_hold(store: Store) -> None:
     await put(store, SETTINGS, setting("a"))
     await store.write(putting(SETTINGS, setting("b"), keyed("derivable")))

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from sarvanom.backends.storage.contract import Store
+from sarvanom.backends.storage.postgres.migration import migrate
+from sarvanom.backends.storage.postgres.store import PostgresStore
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
 from sarvanom.security.keyring import BadMasterKeys
 from sarvanom.services.crud.collections import StoredCRUDService
@@ -35,8 +38,12 @@ def sources(tmp_path: Path) -> Sources:
     return make
 
 
-async def fill(path: Path, key: str = MASTER_KEY) -> None:
-    async with StoredCRUDService(sealed(SQLiteStore(path), key)) as service:
+async def fill(path: Path) -> None:
+    await keep_secret(SQLiteStore(path))
+
+
+async def keep_secret(store: Store) -> None:
+    async with StoredCRUDService(sealed(store)) as service:
         await service.settings.create(SystemSetting(setting_key="a", setting_value="hush", encrypted=True))
 
 
@@ -165,3 +172,19 @@ async def test_no_key_is_made_for_a_database_that_has_lost_its_own(
     with pytest.raises(BadMasterKeys, match=f"{keyring().ids[0]}, which is not in .*{FILE_NAME}, which is not there"):
         sources().open(database)
     assert not (tmp_path / "data" / FILE_NAME).exists()
+
+
+async def test_a_shared_database_is_asked_as_well(sources: Sources, postgres_database: str) -> None:
+    await migrate(postgres_database)
+    assert sources(keys=OTHER_KEY).open(postgres_database).ids == keyring(OTHER_KEY).ids
+    await keep_secret(PostgresStore(postgres_database))
+    with pytest.raises(BadMasterKeys, match=f"sealed by master key {keyring().ids[0]}, which is not in"):
+        sources(keys=OTHER_KEY).open(postgres_database)
+    assert sources(keys=f"{OTHER_KEY},{MASTER_KEY}").open(postgres_database).ids[1] == keyring().ids[0]
+    assert sources(keys=MASTER_KEY).open(postgres_database).ids == keyring().ids
+
+
+def test_a_shared_database_without_its_tables_is_another_ones_business(
+    sources: Sources, postgres_database: str
+) -> None:
+    assert sources(keys=MASTER_KEY).open(postgres_database).ids == keyring().ids

@@ -1,5 +1,6 @@
 """A store whose secrets are sealed: the one place between what is kept and what is read."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from dataclasses import replace
@@ -62,7 +63,11 @@ class SealedStore(Store):
     async def write_all(self, writes: Sequence[Write]) -> list[Written | SarvanOMError]:
         if all(write.resource.secret is None for write in writes):
             return await self.inner.write_all(writes)
-        prepared = [self._attempt(write) for write in writes]
+        prepared: list[Write | SarvanOMError] = []
+        for write in writes:
+            prepared.append(self._attempt(write))
+            if prepared[-1] is not write:
+                await asyncio.sleep(0)  # sealing takes its time, and others have requests too
         sealed = [one for one in prepared if isinstance(one, Write)]
         outcomes = iter(await self.inner.write_all(sealed) if sealed else ())
         return [_told(next(outcomes)) if isinstance(one, Write) else one for one in prepared]
