@@ -1,16 +1,25 @@
 """`sarvanom secrets`, and what a service says of master keys that it cannot use."""
 
+import asyncio
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 from httpx2 import Client
 
+from sarvanom.backends.storage.contract import Write
+from sarvanom.backends.storage.sqlite.database import open_reader
+from sarvanom.backends.storage.sqlite.store import SQLiteStore
 from sarvanom.cli.exits import CANNOT_START
-from tests.harness.secrets import MASTER_KEY, OTHER_KEY, keyring
+from sarvanom.security.sealed_text import names_key
+from sarvanom.services.crud.collections import StoredCRUDService
+from sarvanom.shared.models.crud_models import SystemSetting
+from sarvanom.shared.resources import SETTINGS
+from tests.harness.secrets import MASTER_KEY, OTHER_KEY, keyring, sealed
 from tests.harness.system import RunningProcess, running_crud
-from tests.services.commands import children, refusal, run, running
+from tests.services.commands import SARVANOM, children, environment, refusal, run, running, wait_until
 
 OLD, NEW = keyring(MASTER_KEY).ids[0], keyring(OTHER_KEY).ids[0]
 
@@ -118,6 +127,52 @@ def test_rotation_tells_how_many_values_are_under_each_key(tmp_path: Path) -> No
     assert again.stdout.splitlines()[-1].startswith("Done: 0 texts sealed anew")
     with running_crud(tmp_path, SARVANOM_MASTER_KEYS=OTHER_KEY) as crud, Client(base_url=crud.crud_url) as client:
         assert client.get("/settings/s").json()["data"]["setting_value"] == "********"
+
+
+async def keep_many(path: Path, count: int) -> None:
+    store = sealed(SQLiteStore(path), MASTER_KEY)
+    for start in range(0, count, 500):
+        items = [
+            SystemSetting(setting_key=f"s{number}", setting_value=f"hush {number}", encrypted=True)
+            for number in range(start, start + 500)
+        ]
+        await store.write_all([Write(SETTINGS, item.setting_key, lambda _, item=item: item, item) for item in items])  # type: ignore[misc]
+    await store.aclose()
+
+
+async def plain_values(path: Path) -> dict[str, object]:
+    async with StoredCRUDService(sealed(SQLiteStore(path), OTHER_KEY)) as service:
+        keys = [item.setting_key async for item in service.settings.iterate()]
+        return {key: (await service.settings.get(key, reveal=True)).setting_value for key in keys}
+
+
+def under(path: Path, id: str) -> int:
+    """Count the present values under a key, as another process sees them."""
+    reader = open_reader(path)
+    try:
+        found = reader.execute("SELECT count(*) FROM settings WHERE instr(body, ?) > 0", (names_key(id),)).get
+        return int(found)
+    finally:
+        reader.close()
+
+
+def test_a_rotation_that_is_killed_goes_on_with_what_is_left(tmp_path: Path) -> None:
+    path, count = tmp_path / "sarvanom.db", 10_000
+    asyncio.run(keep_many(path, count))
+    given = settings(tmp_path, OTHER_KEY, MASTER_KEY)
+    process = subprocess.Popen(
+        [SARVANOM, "secrets", "rotate"], cwd=tmp_path, env=environment(given), stdout=subprocess.DEVNULL
+    )
+    wait_until(lambda: under(path, NEW) > 0, "a first batch")
+    process.kill()
+    process.wait()
+    done = under(path, NEW)
+    assert 0 < done < count
+    assert done + under(path, OLD) == count
+    ran = run(["secrets", "rotate"], tmp_path, given, timeout=120)
+    assert ran.returncode == 0, ran
+    assert f"Done: {2 * count - done:,} texts sealed anew" in ran.stdout
+    assert asyncio.run(plain_values(path)) == {f"s{number}": f"hush {number}" for number in range(count)}
 
 
 def test_rotation_fails_where_a_value_does_not_open(tmp_path: Path) -> None:
