@@ -8,6 +8,7 @@ from typing import override
 
 from benchmarks.postgres import Postgres, running_postgres
 from benchmarks.systems.base import Api, Command, Ports, Surroundings, System
+from sarvanom.security.keyring import new_key
 
 SARVANOM = (sys.executable, "-m", "sarvanom")
 # All requests come from one caller. The limits are wide and not off, so that what they cost is measured too.
@@ -71,7 +72,7 @@ class Crud(System):
 
 def on_postgres(postgres: Postgres, url: str) -> Surroundings:
     """Name a database to the project, and the server as its surroundings."""
-    return Surroundings({"SARVANOM_DATABASE_URL": url}, (postgres.processes,))
+    return Surroundings({"SARVANOM_DATABASE_URL": url, "SARVANOM_MASTER_KEYS": new_key()}, (postgres.processes,))
 
 
 def _settings(folder: Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ TOML_FILE = "sarvanom.toml"
 _HOST = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 _is_host = re.compile(rf"\*|{_HOST}").fullmatch
 _is_origin = re.compile(rf"\*|https?://({_HOST})(:[0-9]{{1,5}})?").fullmatch
-_SECRET = ("database_url", "valkey_url", "api_key")
+_SECRET = ("database_url", "valkey_url", "api_key", "master_keys", "master_key_command")
 """Settings that may hold a secret, and are not shown when they are refused."""
 _POSTGRESQL = ("postgresql://", "postgres://")
 _Port = Annotated[int, Field(ge=0, le=65535)]
@@ -113,6 +113,12 @@ class CrudSettings(ProcessSettings):
     """The database: postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE; left out, a file in the data folder."""
     database_connections: Annotated[int, Field(ge=6, le=10_000)] = 16
     """Connections to PostgreSQL that all workers of this crud may have together; at least 6 for each."""
+    master_keys: Annotated[str | None, Field(repr=False)] = None
+    """The keys that seal secrets, separated by commas: the first seals, all of them open. Not a flag."""
+    master_keys_file: Path | None = None
+    """The file that holds them; left out, master-keys in the data folder, made at the first start on an SQLite file."""
+    master_key_command: str | None = None
+    """A command that prints them, such as one that asks a key management service; run at the start."""
     history_seconds: Annotated[float, Field(ge=1, le=100 * 365 * 86_400)] | None = None
     """How long changes are kept; left out, for ever."""
     history_changes: Annotated[int, Field(ge=1)] | None = None

@@ -17,6 +17,7 @@ from sarvanom.shared.clients.service_client import ServiceClientFactory
 from sarvanom.shared.contracts.service_contracts import CollectionContract, CRUDServiceContract
 from tests.contracts.samples import SAMPLES, Sample
 from tests.harness.postgres import PostgresDatabases
+from tests.harness.secrets import sealed
 from tests.harness.system import RunningProcess
 
 IMPLEMENTATIONS = ("store", "postgres", "crud", "gateway")
@@ -25,9 +26,9 @@ IMPLEMENTATIONS = ("store", "postgres", "crud", "gateway")
 def open_service(implementation: str, request: pytest.FixtureRequest, folder: Path) -> CRUDServiceContract:
     """Return one implementation, to be closed by the caller."""
     if implementation == "store":
-        return StoredCRUDService(SQLiteStore(folder / "contract.db"))
+        return StoredCRUDService(sealed(SQLiteStore(folder / "contract.db")))
     if implementation == "postgres":
-        return StoredCRUDService(PostgresStore(migrated_database(request.getfixturevalue("postgres"))))
+        return StoredCRUDService(sealed(PostgresStore(migrated_database(request.getfixturevalue("postgres")))))
     system: RunningProcess = request.getfixturevalue("system")
     url = {"crud": system.crud_url, "gateway": system.gateway_url}[implementation]
     return ServiceClientFactory().crud(url)

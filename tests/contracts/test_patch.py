@@ -48,7 +48,7 @@ BAD_VALUES: dict[str, list[dict[str, Any]]] = {
     "users": [{"email": "nobody"}, {"email": "a@b@c"}, {"preferences": []}, {"settings": "text"}, {"username": 5}],
     "models": [{"priority": 0}, {"priority": 11}, {"priority": True}, {"enabled": "true"}, {"enabled": 1}],
     "datasets": [{"size": -1}, {"size": 2**53}, {"size": "12"}, {"metadata": [1]}, {"name": ""}],
-    "settings": [{"encrypted": True}, {"category": 1}, {"description": ["x"]}],
+    "settings": [{"encrypted": "yes"}, {"category": 1}, {"description": ["x"]}],
 }
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.harness.secrets import MASTER_KEY
+
 START_SECONDS = 30.0
 # Limits that no test comes near, unless it sets its own: all that tests ask comes from one address.
 WIDE_LIMITS = {
@@ -74,6 +76,8 @@ class RunningProcess:
             **WIDE_LIMITS,
             **self.settings,
         }
+        if "SARVANOM_DATABASE_URL" in environment:
+            environment.setdefault("SARVANOM_MASTER_KEYS", MASTER_KEY)  # only an embedded database gets one by itself
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sarvanom", *self.arguments],

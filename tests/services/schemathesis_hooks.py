@@ -66,6 +66,7 @@ def _is_rightly_rejected(case: Case[Any], response: Response) -> bool:
         or _is_no_export(case)
         or _has_parameters_of_lines(case, fields)
         or _has_pages_of_lines(case, fields)
+        or _reveals_to_nobody(case, response)
     )
 
 
@@ -106,6 +107,11 @@ def _has_pages_of_lines(case: Case[Any], fields: set[str]) -> bool:
     headers: Any = case.headers or {}
     is_of_pages = bool(fields) and fields <= {"limit", "cursor", "skip", "include_total"}
     return is_of_pages and "application/x-ndjson" in str(headers.get("accept", ""))
+
+
+def _reveals_to_nobody(case: Case[Any], response: Response) -> bool:
+    """Tell whether secrets are asked for: who may see them is no matter of a schema."""
+    return "reveal" in (case.query or {}) and _problem(response).get("code") == "forbidden"
 
 
 def _problem(response: Response) -> dict[str, Any]:

@@ -200,7 +200,11 @@ BAD_FIELDS = [
     ("datasets", {"size": 2**53}, "size"),
     ("datasets", {"size": "1"}, "size"),
     ("datasets", {"metadata": SECRET}, "metadata"),
-    ("settings", {"encrypted": True, "setting_value": SECRET}, "encrypted"),
+    ("models", {"parameters": {"api_key": "********", "password": SECRET}}, "parameters.api_key"),
+    ("models", {"parameters": {"api_key": SECRET, "x": {"$sealed": SECRET}}}, ""),
+    ("settings", {"encrypted": SECRET}, "encrypted"),
+    ("settings", {"encrypted": True, "setting_value": "********", "description": SECRET}, "setting_value"),
+    ("settings", {"setting_value": {"$sealed": SECRET}}, ""),
     ("settings", {"category": SECRET * 20}, "category"),
     ("settings", {"description": 5}, "description"),
 ]

@@ -16,6 +16,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "promote": "sarvanom.cli.promotion:promote_command",
     "import": "sarvanom.cli.importing:import_command",
     "export": "sarvanom.cli.exporting:export_command",
+    "secrets": "sarvanom.cli.secrets:secrets_command",
 }
 
 

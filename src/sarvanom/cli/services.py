@@ -38,7 +38,7 @@ def gateway_command(listener: int | None, **flags: Any) -> None:
 
 @click.command("crud")
 @_listener_option
-@settings_options(CrudSettings)
+@settings_options(CrudSettings, without=["master_keys"])
 def crud_command(listener: int | None, **flags: Any) -> None:
     """Start the CRUD service alone."""
     settings = load_settings(CrudSettings, flags)

@@ -64,9 +64,14 @@ def _url(host: str, port: int) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
+_CRUD_ALONE: Final = frozenset(
+    f"SARVANOM_{name}" for name in ("DATABASE_URL", "MASTER_KEYS", "MASTER_KEYS_FILE", "MASTER_KEY_COMMAND")
+)
+
+
 def _own(service: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a service: where the database is, and its password, is crud's business alone."""
-    return {name: value for name, value in environment.items() if service == "crud" or name != "SARVANOM_DATABASE_URL"}
+    """Return the environment of a service: database, its password and the master keys are crud's business alone."""
+    return {name: value for name, value in environment.items() if service == "crud" or name not in _CRUD_ALONE}
 
 
 class GaveUp(Exception):

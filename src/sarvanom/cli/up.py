@@ -14,7 +14,7 @@ from sarvanom.settings import UpSettings
 
 
 @click.command("up")
-@settings_options(UpSettings, without=["crud_urls"])
+@settings_options(UpSettings, without=["crud_urls", "master_keys"])
 def up_command(**flags: Any) -> None:
     """Start gateway and crud on an embedded database; Ctrl-C stops both."""
     settings = load_settings(UpSettings, flags)

@@ -1,15 +1,15 @@
 """The parameters of a page of changes, and of a watch."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from sarvanom.shared.changes import ChangeQuery
 from sarvanom.shared.errors import FieldError, ValidationFailed
 from sarvanom.shared.models.crud_models import MAX_LIMIT
-from sarvanom.shared.models.fields import EXACT_INTEGER, INT32, Count, Name, ResourceId
+from sarvanom.shared.models.fields import EXACT_INTEGER, INT32, Count, Name, QueryBool, ResourceId
 from sarvanom.shared.query_strings import parse_parameters, validate_parameters
-from sarvanom.shared.resources import RESOURCES
+from sarvanom.shared.resources import RESOURCES, Resource
 
 LOGGED = tuple(resource.collection for resource in RESOURCES if resource.is_logged)
 
@@ -45,16 +45,28 @@ class ReadParams(BaseModel):
 
     at_revision: Annotated[Count, EXACT_INTEGER] | None = None
     """Read the resource as it was when the store was at this revision."""
+    reveal: QueryBool = False
+    """Show secrets in plain; takes the scope `secrets:read`, and is logged. Only where there may be secrets."""
 
 
-def parse_read(query_string: bytes) -> int | None:
-    """Return the revision at which a raw query string asks to read; raises `ValidationFailed`."""
-    return parse_parameters(ReadParams, query_string).at_revision if query_string else None
+_NO_PARAMS: Final = ReadParams()
 
 
-def check_read(at_revision: int) -> None:
-    """Refuse what is no revision to read at, as over HTTP; raises `ValidationFailed`."""
-    validate_parameters(ReadParams, {"at_revision": at_revision})
+def parse_read(resource: Resource[Any], query_string: bytes) -> ReadParams:
+    """Return what a raw query string asks to read; raises `ValidationFailed`."""
+    return _checked(resource, parse_parameters(ReadParams, query_string)) if query_string else _NO_PARAMS
+
+
+def check_read(resource: Resource[Any], **given: Any) -> None:
+    """Refuse to read as nobody can, as over HTTP; raises `ValidationFailed`."""
+    _checked(resource, validate_parameters(ReadParams, {name: value for name, value in given.items() if value}))
+
+
+def _checked(resource: Resource[Any], params: ReadParams) -> ReadParams:
+    if "reveal" in params.model_fields_set and resource.secret is None:
+        message = f"A {resource.name} has no secrets"
+        raise ValidationFailed("The query parameters are not valid", errors=[FieldError("reveal", message)])
+    return params
 
 
 def parse_changes(query_string: bytes) -> ChangeQuery:

@@ -27,6 +27,7 @@ from sarvanom.shared.models.crud_models import (
     UserProfile,
 )
 from sarvanom.shared.models.fields import MAX_ID_LENGTH, ResourceId
+from sarvanom.shared.models.secret_fields import Secret
 
 type ColumnValue = str | int | bool | None
 
@@ -66,7 +67,7 @@ class Resource[M: ResourceModel]:
     """The declaration of one resource; field names are checked when it is built.
 
     `lifetime` is a hook: seconds after which an item, written now, is gone (None: never). What is not logged has no
-    history, and revisions of a sequence of its own.
+    history, and revisions of a sequence of its own. `secret` says what is sealed wherever it is kept.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Resource[M: ResourceModel]:
     sortable: tuple[str, ...] = ()
     lifetime: Callable[[M], int | None] | None = None
     is_logged: bool = True
+    secret: Secret | None = None
     columns: tuple[Column, ...] = field(init=False)
     write_model: type[M] = field(init=False)
     replace_model: type[M] = field(init=False)
@@ -85,7 +87,9 @@ class Resource[M: ResourceModel]:
     sparse_model: type[BaseModel] = field(init=False)
 
     def __post_init__(self) -> None:
-        unknown = {self.id_field, *self.unique, *self.filterable, *self.sortable} - set(self.model.model_fields)
+        secret = () if self.secret is None else (self.secret.field, self.secret.flag or self.secret.field)
+        named = {self.id_field, *self.unique, *self.filterable, *self.sortable, *secret}
+        unknown = named - set(self.model.model_fields)
         if unknown:
             raise ValueError(
                 f"resource {self.collection!r} declares fields that {self.model.__name__} lacks: {unknown}"
@@ -295,6 +299,7 @@ MODELS: Final = Resource(
     id_field="model_name",
     filterable=("provider", "enabled", "priority"),
     sortable=("provider", "priority"),
+    secret=Secret("parameters"),
 )
 DATASETS: Final = Resource(
     name="dataset",
@@ -311,6 +316,7 @@ SETTINGS: Final = Resource(
     id_field="setting_key",
     filterable=("category",),
     sortable=("category",),
+    secret=Secret("setting_value", flag="encrypted"),
 )
 
 RESOURCES: Final[tuple[Resource[Any], ...]] = (CACHE, USERS, MODELS, DATASETS, SETTINGS)

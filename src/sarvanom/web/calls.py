@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
+from sarvanom.security.principals import Principal
 from sarvanom.shared.models.bulk_models import OnConflict
 from sarvanom.shared.preconditions import NO_PRECONDITIONS, Preconditions
 from sarvanom.shared.queries import Condition, ListQuery
@@ -52,7 +53,10 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class ResourceCall(Call):
-    """A call to a collection; which fields are filled depends on its operation."""
+    """A call to a collection; which fields are filled depends on its operation.
+
+    `revealed_to` is who asks for secrets in plain, and may; None where nobody does.
+    """
 
     operation: Operation
     resource: Resource[Any]
@@ -62,6 +66,7 @@ class ResourceCall(Call):
     query: ListQuery | None = None
     conditions: tuple[Condition, ...] = ()
     at_revision: int | None = None
+    revealed_to: Principal | None = None
     on_conflict: OnConflict = OnConflict.ERROR
     line_limit: int = 0
 

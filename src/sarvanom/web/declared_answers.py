@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from sarvanom.shared.errors import (
+    Forbidden,
     IdempotencyKeyReused,
     InternalError,
     InvalidHeader,
@@ -34,7 +35,7 @@ _BODY: Final = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, Validation
 _KEYED: Final = (InvalidHeader, RequestInProgress, IdempotencyKeyReused)
 _ERRORS: Final[dict[Operation, tuple[type[SarvanOMError], ...]]] = {
     Operation.CREATE: (*_BODY, ResourceConflict, *_KEYED, *_ANY),
-    Operation.READ: (*_ITEM, PreconditionFailed, RevisionCompacted, *_ANY),
+    Operation.READ: (*_ITEM, Forbidden, PreconditionFailed, RevisionCompacted, *_ANY),
     Operation.REPLACE: (*_ITEM, *_BODY, ResourceConflict, PreconditionFailed, *_KEYED, *_ANY),
     Operation.PATCH: (*_ITEM, *_BODY, ResourceConflict, PreconditionFailed, *_KEYED, *_ANY),
     Operation.DELETE: (*_ITEM, PreconditionFailed, *_KEYED, *_ANY),

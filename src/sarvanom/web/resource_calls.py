@@ -26,6 +26,7 @@ from sarvanom.web.request_headers import (
     parse_preconditions,
     prefers,
 )
+from sarvanom.web.revealing import allowed_to_reveal
 
 type ParseCall = Callable[[Resource[Any], Scope, Receive], Awaitable[ResourceCall]]
 
@@ -49,7 +50,7 @@ async def _parse_create(resource: Resource[Any], scope: Scope, receive: Receive)
 
 async def _parse_read(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
     query_string: bytes = scope["query_string"]
-    at_revision = parse_read(query_string)
+    params = parse_read(resource, query_string)
     id = check_id(resource, scope["path_params"][resource.id_field])
     headers = conditional_headers(scope)
     return ResourceCall(
@@ -61,7 +62,8 @@ async def _parse_read(resource: Resource[Any], scope: Scope, receive: Receive) -
         target=_with_query(resource.path(id), query_string),
         headers=headers,
         preconditions=parse_preconditions(headers),
-        at_revision=at_revision,
+        at_revision=params.at_revision,
+        revealed_to=allowed_to_reveal(scope) if params.reveal else None,
     )
 
 

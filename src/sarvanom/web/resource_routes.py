@@ -128,6 +128,8 @@ def _parameters(operation: Operation, resource: Resource[Any]) -> list[Parameter
         parameters.append(_parameter("query", Annotated[InvalidationParams, Query()]))
     if operation is Operation.READ and resource.is_logged:
         parameters.append(_parameter("at_revision", Annotated[Count, Query(description=_AT_REVISION)], None))
+    if operation is Operation.READ and resource.secret is not None:
+        parameters.append(_parameter("reveal", Annotated[bool, Query(description=_REVEAL)], default=False))
     if operation in _WRITES:
         parameters.append(IDEMPOTENCY_KEY_PARAMETER)
     body = {
@@ -177,4 +179,5 @@ def _request_body(operation: Operation, resource: Resource[Any]) -> dict[str, An
 _IF_MATCH = "Carry out only if the resource has one of these entity tags (its revision in quotes), or `*`."
 _IF_NONE_MATCH = "Carry out only if the resource has none of these entity tags; `*`: only if it does not exist."
 _AT_REVISION: Final = "Read the resource as it was when the store was at this revision."
+_REVEAL: Final = "Show secrets in plain; takes the scope `secrets:read`, and is logged."
 _ENTITY_TAGS: Final = r'^(\*|(W/)?"[0-9]+"(, (W/)?"[0-9]+")*)$'

@@ -18,6 +18,7 @@ from sarvanom.shared.models.crud_models import FilterParams
 from sarvanom.shared.query_strings import continued, parse_query
 from sarvanom.shared.resources import DATASETS
 from tests.contracts.storage.writing import dataset, put
+from tests.harness.secrets import sealed
 
 MEBIBYTE: Final = 2**20
 QUARTER: Final = MAX_PAGE_BYTES // 4
@@ -26,7 +27,7 @@ EVENT_ID: Final = re.compile(rb"(?:^|\n)id: (\d+)\nevent: ").finditer
 
 async def fill_around_a_large_one(store: Store, before: int) -> list[str]:
     """Store one document of 18 MB, patched together, behind some small ones and before others; return the ids."""
-    service = StoredCRUDService(store)
+    service = StoredCRUDService(sealed(store))
     for number in range(before):
         await put(store, DATASETS, dataset(f"a{number}"))
     await put(store, DATASETS, dataset("b"))
@@ -81,7 +82,7 @@ async def test_a_list_walks_past_them(store: Store, ids: list[str]) -> None:
 
 
 async def test_an_export_has_them_all(store: Store, ids: list[str]) -> None:
-    archive = StoredCRUDService(store).archive
+    archive = StoredCRUDService(sealed(store)).archive
     exported = b"".join([chunk async for chunk in archive.export_collection(DATASETS, FilterParams())])
     assert [from_json(line)["dataset_id"] for line in exported.splitlines()] == ids
     whole = b"".join([chunk async for chunk in archive.export()])

@@ -52,7 +52,7 @@ class MemoryCollection[M: ResourceModel](CollectionContract[M]):
             raise ResourceConflict(f"There is already a {self.resource.name} with this id", errors=[taken])
         return self._store(item)
 
-    async def get(self, id: str, *, at_revision: int | None = None) -> M:
+    async def get(self, id: str, *, at_revision: int | None = None, reveal: bool = False) -> M:
         revision, text = self._find(id)
         return parse_model(self.resource.model, text).model_copy(update={"revision": revision})
 

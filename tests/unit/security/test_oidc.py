@@ -131,7 +131,6 @@ async def test_issuer_that_is_down_is_not_a_refusal(issuer: PlayedIssuer, make: 
         {"realm_access": {"roles": [{"admin": True}]}},
         {"realm_access": {"roles": 7}},
     ],
-    ids=str,
 )
 async def test_claims_that_are_wrong_are_refused(issuer: PlayedIssuer, make: Make, claims: dict[str, Any]) -> None:
     assert await is_refused(make(), issuer.token(KEYS["RS256"], **claims))
@@ -161,7 +160,6 @@ async def test_claims_that_are_wrong_are_refused(issuer: PlayedIssuer, make: Mak
         {"crit": ["exp"]},
         {"x5t": 7},
     ],
-    ids=str,
 )
 async def test_header_that_is_wrong_is_refused(issuer: PlayedIssuer, make: Make, header: dict[str, Any]) -> None:
     tokens = make()
@@ -279,7 +277,6 @@ async def test_our_audience_among_several_is_enough(issuer: PlayedIssuer, make: 
         ({"azp": ..., "client_id": "console"}, True),
         ({"azp": "other", "client_id": "console"}, False),
     ],
-    ids=str,
 )
 async def test_only_clients_that_are_named_are_served(
     issuer: PlayedIssuer, make: Make, claims: dict[str, Any], *, is_taken: bool
@@ -301,7 +298,6 @@ async def test_only_clients_that_are_named_are_served(
         ({"services_claim": "services"}, {}, set()),
         ({"services_claim": "tenant.services"}, {"tenant": "chat"}, set()),
     ],
-    ids=str,
 )
 async def test_services_are_bound_by_the_setting(
     issuer: PlayedIssuer, make: Make, changed: dict[str, Any], claims: dict[str, Any], services: set[str] | None
@@ -361,7 +357,6 @@ def test_role_that_nobody_has_mapped_means_nothing() -> None:
         {"leeway": -1},
         {"leeway": 301},
     ],
-    ids=str,
 )
 def test_issuer_that_cannot_be_trusted_is_refused_at_the_start(changed: dict[str, Any]) -> None:
     good = {"name": "main", "issuer": "https://login.example.org", "audience": "sarvanom"}

@@ -41,7 +41,7 @@ TOKENS = AccessTokens(KEYS, issuer="https://api.example.org", audience="sarvanom
 GOOD = TOKENS.issue(Principal("user:ada", SCOPES), client_id="cli", family="F").text
 HEADER, CLAIMS, SIGNATURE = GOOD.split(".")
 RIGHT_KEY: Any = KEYS.current().private.private_key
-EVIL_KEY = Ed25519PrivateKey.generate()
+EVIL_KEY = Ed25519PrivateKey.from_private_bytes(b"evil" * 8)
 ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 
 
@@ -69,7 +69,7 @@ def test_the_token_that_the_attacks_start_from_is_good() -> None:
 
 
 @pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", "none ", "", "null", "plain"])
-@pytest.mark.parametrize("signature", ["", SIGNATURE, encode(b"\0")])
+@pytest.mark.parametrize("signature", ["", SIGNATURE, encode(b"\0")], ids=["none", "another", "zero"])
 def test_algorithm_none(name: str, signature: str) -> None:
     header = encode(json.dumps(header_of(GOOD) | {"alg": name}).encode())
     assert is_refused(f"{header}.{CLAIMS}.{signature}")
@@ -167,7 +167,6 @@ EVIL_JWK = OKPKey.import_key(EVIL_KEY.public_key()).as_dict()
         {"zip": "DEF"},
         {"enc": "A128GCM"},
     ],
-    ids=str,
 )
 def test_header_that_brings_a_key_or_changes_what_is_read(header: dict[str, Any]) -> None:
     assert is_refused(with_header(**header, sign=ed25519(EVIL_KEY)))

@@ -17,6 +17,7 @@ from sarvanom.shared.query_strings import parse_query
 from sarvanom.shared.resources import CACHE, USERS
 from sarvanom.shared.validation import parse_model
 from sarvanom.web.calls import Answer, Operation, ResourceCall
+from tests.harness.secrets import sealed
 
 ADA = b'{"user_id": "ada/1", "username": "Ada", "email": "ada@example.org"}'
 JSON = "application/json"
@@ -27,7 +28,7 @@ type Ask = Callable[[ResourceCall], Awaitable[Answer]]
 
 @pytest.fixture
 async def answers(tmp_path: Path) -> AsyncIterator[Ask]:
-    async with StoredCRUDService(SQLiteStore(tmp_path / "s.db")) as service:
+    async with StoredCRUDService(sealed(SQLiteStore(tmp_path / "s.db"))) as service:
         perform = StoreAnswers(service)
 
         async def ask(call: ResourceCall) -> Answer:

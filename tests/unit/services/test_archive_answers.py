@@ -15,6 +15,7 @@ from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.shared.models.crud_models import SystemSetting
 from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.routing import DirectDispatch, direct_routes
+from tests.harness.secrets import sealed
 from tests.unit.web.asgi import Answer, ask, http_scope, read_all
 
 ITEMS = 40
@@ -46,7 +47,7 @@ class Taken(list[Message]):
 
 @pytest.fixture
 async def service(tmp_path: Path) -> AsyncIterator[StoredCRUDService]:
-    async with StoredCRUDService(SQLiteStore(tmp_path / "full.db")) as service:
+    async with StoredCRUDService(sealed(SQLiteStore(tmp_path / "full.db"))) as service:
         for number in range(ITEMS):
             await service.settings.create(SystemSetting(setting_key=f"s{number}", setting_value="x" * 250_000))
         yield service
@@ -85,7 +86,7 @@ async def test_who_leaves_once_everything_was_sent_does_not_stop_a_restore(
     """What `ask` gives after the body is that the caller is gone."""
     export = (await ask(application(service, Clock()), http_scope("GET", "/export"))).body
     scope = http_scope("POST", "/import", LINES)
-    async with StoredCRUDService(SQLiteStore(tmp_path / "empty.db")) as empty:
+    async with StoredCRUDService(sealed(SQLiteStore(tmp_path / "empty.db"))) as empty:
         app = application(empty, Clock())
         with pytest.raises(ClientDisconnect):
             await leave_midway(app, export)

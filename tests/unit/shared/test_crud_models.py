@@ -134,12 +134,6 @@ def test_text_that_utf8_cannot_carry_is_never_sent(value: str) -> None:
         SystemSetting(setting_key="s", setting_value=value).to_json()
 
 
-def test_setting_cannot_ask_for_encryption_that_is_not_there() -> None:
-    assert not SystemSetting(setting_key="s", setting_value=1, encrypted=False).encrypted
-    with pytest.raises(ValidationError, match="does not encrypt settings yet"):
-        SystemSetting(setting_key="s", setting_value=1, encrypted=True)
-
-
 def test_items_of_the_same_class_share_no_default() -> None:
     one = UserProfile(user_id="a", username="a", email="a@e")
     one.preferences["theme"] = "dark"

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from sarvanom.shared.errors import ValidationFailed
 from sarvanom.shared.models.crud_models import CacheEntry, Dataset, UserProfile
+from sarvanom.shared.models.secret_fields import Secret
 from sarvanom.shared.resources import (
     CACHE,
     DATASETS,
@@ -30,7 +31,15 @@ def names(resource: Resource[Any], flag: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"id_field": "nme"}, {"unique": ("mail",)}, {"filterable": ("",)}, {"sortable": ("size", "sise")}]
+    "fields",
+    [
+        {"id_field": "nme"},
+        {"unique": ("mail",)},
+        {"filterable": ("",)},
+        {"sortable": ("size", "sise")},
+        {"secret": Secret("metadatum")},
+        {"secret": Secret("metadata", flag="encripted")},
+    ],
 )
 def test_declaration_with_a_misspelt_field_fails_at_once(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="declares fields that Dataset lacks"):

@@ -151,7 +151,9 @@ def test_items_have_an_id_and_conditions(document: dict[str, Any], resource: Res
     names = {method: {(one["in"], one["name"]) for one in item[method]["parameters"]} for method in item}
     path = ("path", resource.id_field)
     expected = {path, ("header", "if-none-match"), ("header", "if-match")}
-    assert names["get"] == expected | ({("query", "at_revision")} if resource.is_logged else set())
+    past = {("query", "at_revision")} if resource.is_logged else set()
+    secrets = {("query", "reveal")} if resource.secret is not None else set()
+    assert names["get"] == expected | past | secrets
     assert names["put"] == names["patch"] == names["delete"] == expected | {("header", "idempotency-key")}
 
 

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from sarvanom.backends.storage.bodies import Bodies
 from sarvanom.backends.storage.log import RevisionLog
 from sarvanom.shared.errors import SarvanOMError
 from sarvanom.shared.models.crud_models import CacheStats, ResourceModel
@@ -55,10 +56,14 @@ class DocumentPage(NamedTuple):
 
 
 class IdempotencyKey(NamedTuple):
-    """The key under which a write is carried out once, and a digest of the request that it stands for."""
+    """The key under which a write is carried out once, and a digest of the request that it stands for.
+
+    `former` are digests of the same request, as they were made before.
+    """
 
     key: str
     fingerprint: bytes
+    former: tuple[bytes, ...] = ()
 
 
 class Origin(NamedTuple):
@@ -137,6 +142,7 @@ class Store(ABC):
     """
 
     log: RevisionLog
+    bodies: Bodies
 
     @abstractmethod
     async def read(self, resource: Resource[Any], id: str) -> Document | None:

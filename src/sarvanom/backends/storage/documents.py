@@ -77,7 +77,8 @@ class KeyRow(NamedTuple):
         return Removed(self.revision, int(self.body or b"0"), is_replay=True)
 
     def _check(self, origin: Origin) -> None:
-        if origin.key is None or origin.key.fingerprint != self.fingerprint:
+        key = origin.key
+        if key is None or self.fingerprint not in (key.fingerprint, *key.former):
             raise IdempotencyKeyReused("This Idempotency-Key was used for another request; use a new one")
 
 

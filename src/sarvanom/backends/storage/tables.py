@@ -123,5 +123,6 @@ IDEMPOTENCY_KEYS: Final = sa.Table(
 TABLES: Final = {resource.collection: _resource_tables(METADATA, resource) for resource in RESOURCES}
 
 SEQUENCES: Final = tuple(dict.fromkeys(resource.sequence for resource in RESOURCES))
+LOGGED_SEQUENCE: Final = next(resource.sequence for resource in RESOURCES if resource.is_logged)
 COUNTER_NAMES: Final = (*SEQUENCES, "floor", "hits", "misses", "expirations")
 """The rows of `counters`: the last revision of each sequence, the log's floor, and what `CacheStats` counts."""

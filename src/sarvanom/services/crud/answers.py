@@ -3,13 +3,15 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import structlog
 from pydantic_core import to_json
 
 from sarvanom.backends.storage.contract import Document, Removed, Written
+from sarvanom.security.principals import Principal
 from sarvanom.services.crud.bulk_import import import_stream
 from sarvanom.services.crud.bulk_lines import LineImport
 from sarvanom.services.crud.collections import StoredCache, StoredCollection, StoredCRUDService
-from sarvanom.services.crud.idempotency import CallsInProgress, call_origin
+from sarvanom.services.crud.idempotency import CallsInProgress, Origins
 from sarvanom.services.crud.streams import LINES_HEADERS, VARY, begin
 from sarvanom.shared.models.crud_models import Deleted
 from sarvanom.shared.preconditions import NO_PRECONDITIONS
@@ -17,6 +19,7 @@ from sarvanom.shared.resources import RESOURCES
 from sarvanom.web.calls import Answer, AnyAnswer, Headers, Operation, ResourceCall, StreamedAnswer
 
 _CONTENT_TYPE: Final = (b"content-type", b"application/json")
+_log = structlog.get_logger()
 
 
 def _envelope(message: str) -> bytes:
@@ -37,6 +40,7 @@ class StoreAnswers:
         self._collections = {resource.collection: service.collection(resource) for resource in RESOURCES}
         self._cache: StoredCache = service.cache
         self._archive = service.archive
+        self._origins = Origins(service.store.keyring)
         self._in_progress = in_progress or CallsInProgress()
         self._perform: dict[Operation, _Carry] = {
             Operation.CREATE: self._create,
@@ -62,13 +66,14 @@ class StoreAnswers:
             return await self._perform[call.operation](call, self._collections[call.resource.collection])
 
     async def _create(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
-        return self._written(call, Operation.CREATE, await collection.create_document(call.item, call_origin(call)))
+        written = await collection.create_document(call.item, self._origins.of_call(call))
+        return self._written(call, Operation.CREATE, written)
 
     async def _read(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
-        if call.at_revision is None:
-            document = await collection.read_document(call.id)
-        else:
-            document = await collection.history.read_at(call.resource, call.id, call.at_revision)
+        reveal = call.revealed_to is not None
+        document = await collection.read_document(call.id, at_revision=call.at_revision, reveal=reveal)
+        if call.revealed_to is not None:
+            _log_access(call, call.revealed_to, document)
         etag = _etag(document)
         if call.preconditions is not NO_PRECONDITIONS:
             call.preconditions.check_read(document.revision)
@@ -77,17 +82,17 @@ class StoreAnswers:
         return Answer(200, [_CONTENT_TYPE, etag], self._wrap(call, document.body))
 
     async def _replace(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
-        written = await collection.replace_document(call.item, call.preconditions, call_origin(call))
+        written = await collection.replace_document(call.item, call.preconditions, self._origins.of_call(call))
         if call.preconditions.creates:
             return self._written(call, Operation.CREATE, written)
         return self._written(call, Operation.REPLACE, written)
 
     async def _patch(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
-        written = await collection.patch_document(call.id, call.item, call.preconditions, call_origin(call))
+        written = await collection.patch_document(call.id, call.item, call.preconditions, self._origins.of_call(call))
         return self._written(call, Operation.PATCH, written)
 
     async def _delete(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
-        written = await collection.delete_document(call.id, call.preconditions, call_origin(call))
+        written = await collection.delete_document(call.id, call.preconditions, self._origins.of_call(call))
         return Answer(204, _revision_headers(written))
 
     async def _list(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
@@ -103,7 +108,13 @@ class StoreAnswers:
     async def _import(self, call: ResourceCall, collection: StoredCollection[Any]) -> StreamedAnswer:
         assert call.chunks is not None  # noqa: S101 (an import is parsed with its body)
         lines = LineImport(
-            call.resource, collection.store, call.on_conflict, call.request_id, call.idempotency_key, call.line_limit
+            call.resource,
+            collection.store,
+            call.on_conflict,
+            call.request_id,
+            call.idempotency_key,
+            call.line_limit,
+            self._origins,
         )
         return StreamedAnswer(200, LINES_HEADERS, import_stream(lines, call.chunks))
 
@@ -112,7 +123,7 @@ class StoreAnswers:
         return StreamedAnswer(200, LINES_HEADERS, await begin(self._archive.export_query(call.resource, call.query)))
 
     async def _invalidate(self, call: ResourceCall, _: StoredCollection[Any]) -> Answer:
-        removed = await self._cache.invalidate_where(call.conditions, call_origin(call))
+        removed = await self._cache.invalidate_where(call.conditions, self._origins.of_call(call))
         data = to_json(Deleted(deleted=removed.deleted))
         return Answer(200, [_CONTENT_TYPE, *_revision_headers(removed)], self._wrap(call, data))
 
@@ -130,6 +141,12 @@ class StoreAnswers:
 
     def _wrap(self, call: ResourceCall, data: bytes, outcome: Operation | None = None) -> bytes:
         return self._envelopes[call.resource.collection, outcome or call.operation] + data + _END
+
+
+def _log_access(call: ResourceCall, principal: Principal, document: Document) -> None:
+    """Log that secrets were read in plain; the line has the request's id, and nothing of the secrets."""
+    place = call.resource.path(call.id)
+    _log.info("secrets revealed", to=principal.subject, resource=place, revision=document.revision)
 
 
 _OUTCOMES: Final = {

@@ -1,6 +1,5 @@
 """Lines into a collection: what each asks for, and what came of it."""
 
-import hashlib
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import batched
@@ -8,8 +7,9 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
-from sarvanom.backends.storage.contract import Document, IdempotencyKey, Origin, Store, Write, Written
+from sarvanom.backends.storage.contract import NOBODY, Document, Origin, Store, Write, Written
 from sarvanom.services.crud.conflicts import id_taken
+from sarvanom.services.crud.idempotency import Origins
 from sarvanom.shared.errors import PayloadTooLarge, ResourceConflict, SarvanOMError
 from sarvanom.shared.models.bulk_models import ImportResult, OnConflict, Outcome
 from sarvanom.shared.models.crud_models import ResourceModel
@@ -55,7 +55,10 @@ type Entry = LineWrite | Refused
 
 @dataclass(frozen=True, slots=True)
 class LineImport:
-    """The import of lines into a collection; with a `key`, each line has one of its own under which it acts once."""
+    """The import of lines into a collection; with a `key`, each line has one of its own under which it acts once.
+
+    Without `origins` nobody asks, and no line has a key.
+    """
 
     resource: Resource[Any]
     store: Store
@@ -63,6 +66,7 @@ class LineImport:
     request_id: str = ""
     key: str | None = None
     line_limit: int = 0
+    origins: Origins | None = None
 
     def read(self, line: Line) -> Entry:
         """Return what a line asks for; raises nothing."""
@@ -97,11 +101,11 @@ class LineImport:
             return [error] * len(writes)
 
     def _origin(self, number: int, text: bytes) -> Origin:
-        if self.key is None:
-            return Origin(self.request_id)
+        if self.origins is None:
+            return NOBODY
+        key = None if self.key is None else f"{self.key}\n{number}"
         asked = f"POST /{self.resource.collection}?on_conflict={self.on_conflict}\n".encode()
-        key = IdempotencyKey(f"{self.key}\n{number}", hashlib.sha256(asked + text).digest())
-        return Origin(self.request_id, None, key)
+        return self.origins.of_line(self.request_id, key, asked + text)
 
     def _result(self, entry: LineWrite, outcome: Written | SarvanOMError) -> bytes:
         id, number, before = entry.write.id, entry.number, entry.before

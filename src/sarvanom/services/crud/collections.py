@@ -6,11 +6,12 @@ from typing import Any
 from pydantic import JsonValue
 from pydantic_core import from_json, to_json
 
-from sarvanom.backends.storage.contract import NOBODY, Document, DocumentPage, Origin, Removed, Store, Write, Written
+from sarvanom.backends.storage.contract import NOBODY, Document, DocumentPage, Origin, Removed, Write, Written
 from sarvanom.services.crud.archive import StoredArchive
 from sarvanom.services.crud.bulk_lines import LineImport, import_lines
 from sarvanom.services.crud.conflicts import id_taken
 from sarvanom.services.crud.history import History
+from sarvanom.services.crud.sealed_store import SealedStore
 from sarvanom.services.crud.stored_log import StoredLog
 from sarvanom.shared.change_queries import check_read
 from sarvanom.shared.contracts.service_contracts import (
@@ -63,7 +64,7 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
     them into models.
     """
 
-    def __init__(self, resource: Resource[M], store: Store) -> None:
+    def __init__(self, resource: Resource[M], store: SealedStore) -> None:
         self.resource = resource
         self.store = store
         self.history = History(store)
@@ -78,12 +79,14 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
 
         return await self.store.write(Write(self.resource, self.resource.id_of(item), decide, item, origin))
 
-    async def read_document(self, id: str) -> Document:
-        """Return what is stored; see `get`."""
-        document = await self.store.read(self.resource, id)
+    async def read_document(self, id: str, *, at_revision: int | None = None, reveal: bool = False) -> Document:
+        """Return what is stored, or was at a revision; see `get`."""
+        if at_revision is not None:
+            return await self.history.read_at(self.resource, id, at_revision, reveal=reveal)
+        document = await (self.store.inner if reveal else self.store).read(self.resource, id)
         if document is None:
             raise self._not_found(id)
-        return document
+        return self.store.open(self.resource, document) if reveal else document
 
     async def replace_document(self, item: M, preconditions: Preconditions, origin: Origin = NOBODY) -> Written:
         """Put the item in the place of the stored one; see `replace`."""
@@ -115,8 +118,7 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
             if current is None:
                 raise self._not_found(id)
             preconditions.check(current.revision)
-            merged = merge_patch(from_json(current.body), dict(changes))
-            return parse_model(self.resource.write_model, to_json(merged))
+            return parse_model(self.resource.write_model, to_json(self._merged(current, changes)))
 
         return await self.store.write(Write(self.resource, id, decide, origin=origin))
 
@@ -139,12 +141,10 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
     async def create(self, item: M) -> M:
         return self._model(await self.create_document(self._checked(item)))
 
-    async def get(self, id: str, *, at_revision: int | None = None) -> M:
+    async def get(self, id: str, *, at_revision: int | None = None, reveal: bool = False) -> M:
         id = check_id(self.resource, id)
-        if at_revision is None:
-            return self._parse((await self.read_document(id)).body)
-        check_read(at_revision)
-        return self._parse((await self.history.read_at(self.resource, id, at_revision)).body)
+        check_read(self.resource, at_revision=at_revision, reveal=reveal)
+        return self._parse((await self.read_document(id, at_revision=at_revision, reveal=reveal)).body)
 
     async def replace(self, item: M, *, if_match: int | None = None, create: bool = False) -> M:
         preconditions = Preconditions.of_write(if_match=if_match, create=create)
@@ -177,6 +177,11 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         self, lines: Iterable[bytes], *, on_conflict: OnConflict = OnConflict.ERROR
     ) -> AsyncGenerator[ImportResult]:
         return import_lines(LineImport(self.resource, self.store, on_conflict), lines)
+
+    def _merged(self, current: Document, changes: Mapping[str, JsonValue]) -> JsonValue:
+        if self.resource.secret is not None:
+            return self.store.merge(self.resource, current, changes)
+        return merge_patch(from_json(current.body), dict(changes))
 
     def _checked(self, item: M) -> M:
         """Validate the item as HTTP would: a model can be copied past its validation."""
@@ -230,8 +235,8 @@ class StoredCRUDService(CRUDServiceContract):
     cache: StoredCache
     archive: StoredArchive
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: SealedStore) -> None:
+        self.store = store
         self.cache = StoredCache(CACHE, store)
         self.users = StoredUsers(USERS, store)
         self.models = StoredModels(MODELS, store)
@@ -246,4 +251,4 @@ class StoredCRUDService(CRUDServiceContract):
         return collection
 
     async def aclose(self) -> None:
-        await self._store.aclose()
+        await self.store.aclose()

@@ -4,8 +4,9 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from sarvanom.backends.storage.contract import NOBODY, Document, Origin, Revert, Store, Write
+from sarvanom.backends.storage.contract import NOBODY, Document, Origin, Revert, Write
 from sarvanom.backends.storage.log import Change
+from sarvanom.services.crud.sealed_store import SealedStore
 from sarvanom.shared.errors import (
     FieldError,
     ResourceNotFound,
@@ -24,11 +25,11 @@ _BY_COLLECTION = {resource.collection: resource for resource in RESOURCES}
 class History:
     """Past states of a store's logged resources."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SealedStore) -> None:
         self._store = store
 
-    async def read_at(self, resource: Resource[Any], id: str, revision: int) -> Document:
-        """Return what was stored under the id when the store was at a revision.
+    async def read_at(self, resource: Resource[Any], id: str, revision: int, *, reveal: bool = False) -> Document:
+        """Return what was stored under the id when the store was at a revision, with `reveal` its secrets in plain.
 
         Raises:
             ResourceNotFound: there was nothing.
@@ -38,13 +39,16 @@ class History:
         if not resource.is_logged:
             message = f"A {resource.name} has no history"
             raise ValidationFailed("The query parameters are not valid", errors=[FieldError("at_revision", message)])
-        change = await self._store.log.state(resource, id, revision)
+        change = await (self._store.inner if reveal else self._store).log.state(resource, id, revision)
         if change is None or change.body is None:
             raise ResourceNotFound(f"There was no {resource.name} with {resource.id_field} {id!r} at that revision")
-        return Document(id, change.revision, "", change.body)
+        document = Document(id, change.revision, "", change.body)
+        return self._store.open(resource, document) if reveal else document
 
     async def revert(self, revision: int, origin: Origin = NOBODY) -> tuple[Change, bool]:
         """Undo a revision; return the change that did it, and whether it had been made before under the same key.
+
+        What was sealed comes back as it was kept.
 
         Raises:
             ResourceNotFound, RevisionCompacted, RevertConflict, ResourceConflict: as `RevisionLogContract.revert` says.
@@ -55,10 +59,10 @@ class History:
         item: ResourceModel | None = None
         created_at = None
         if before is not None and before.body is not None:
-            item = parse_model(resource.write_model, before.body)
+            item = self._store.seal(resource, parse_model(resource.write_model, before.body))
             created_at = _created_at(before.body)
         write = Write(resource, change.id, lambda _: item, origin=origin, revert=Revert(revision, created_at))
-        written = await self._store.write(write)
+        written = await self._store.inner.write(write)
         try:
             return await self._change(written.revision), written.is_replay
         except SarvanOMError as error:
@@ -79,7 +83,7 @@ class History:
     async def _state_before(self, resource: Resource[Any], change: Change) -> Change | None:
         if change.previous is None:
             return None
-        before = await self._store.log.state(resource, change.id, change.revision - 1)
+        before = await self._store.inner.log.state(resource, change.id, change.revision - 1)
         assert before is not None  # noqa: S101 (compaction keeps the state before every change that is held)
         return before
 

@@ -3,27 +3,44 @@
 draft-ietf-httpapi-idempotency-key-header: what is done under a key is done once.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sarvanom.backends.storage.contract import IdempotencyKey, Origin
+from sarvanom.security.keyring import Keyring
 from sarvanom.shared.errors import RequestInProgress
 from sarvanom.web.calls import Call
 from sarvanom.web.request_headers import CONDITIONS
 
 
-def call_origin(call: Call) -> Origin:
-    """Return who asks, and under which key."""
-    key = call.idempotency_key
-    return Origin(call.request_id, None, None if key is None else IdempotencyKey(key, fingerprint(call)))
+class Origins:
+    """Tells who asks for a write, and under which key.
+
+    A digest of a request is one that only who has the master keys can make: it tells nobody else whether a secret that
+    was sent is one that is guessed.
+    """
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    def of_call(self, call: Call) -> Origin:
+        """Return the origin of a call's write."""
+        key = call.idempotency_key
+        return Origin(call.request_id, None, None if key is None else self._key(key, request_text(call)))
+
+    def of_line(self, request_id: str, key: str | None, text: bytes) -> Origin:
+        """Return the origin of one write among many, under a key of its own."""
+        return Origin(request_id, None, None if key is None else self._key(key, text))
+
+    def _key(self, key: str, text: bytes) -> IdempotencyKey:
+        return IdempotencyKey(key, self._keyring.digest(text), self._keyring.former_digests(text))
 
 
-def fingerprint(call: Call) -> bytes:
-    """Return a digest of what a repeated request has in common with the first: method, target, conditions, body."""
+def request_text(call: Call) -> bytes:
+    """Return what a repeated request has in common with the first: method, target, conditions, body."""
     conditions = [header for header in call.headers or () if header[0] in CONDITIONS]
     head = b"%s %s %s\n" % (call.method.encode(), call.target, repr(conditions).encode() if conditions else b"")
-    return hashlib.sha256(head + call.body).digest()
+    return head + call.body
 
 
 class CallsInProgress:

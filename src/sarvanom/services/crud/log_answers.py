@@ -4,11 +4,11 @@ from typing import Final
 
 from pydantic_core import to_json
 
-from sarvanom.backends.storage.contract import Store
 from sarvanom.services.crud.feed import Feed
 from sarvanom.services.crud.history import History
-from sarvanom.services.crud.idempotency import CallsInProgress, call_origin
+from sarvanom.services.crud.idempotency import CallsInProgress, Origins
 from sarvanom.services.crud.rendering import render_change, seen_by
+from sarvanom.services.crud.sealed_store import SealedStore
 from sarvanom.web.calls import Answer, AnyAnswer, Headers, StreamedAnswer
 from sarvanom.web.log_calls import LogCall, LogOperation
 from sarvanom.web.request_headers import EVENT_STREAM
@@ -26,10 +26,11 @@ _STREAM_HEADERS: Final[Headers] = [
 class LogAnswers:
     """Answers calls to the log; the `Perform` of crud."""
 
-    def __init__(self, store: Store, feed: Feed, in_progress: CallsInProgress) -> None:
+    def __init__(self, store: SealedStore, feed: Feed, in_progress: CallsInProgress) -> None:
         self._log = store.log
         self._feed = feed
         self._history = History(store)
+        self._origins = Origins(store.keyring)
         self._in_progress = in_progress
         self._perform = {
             LogOperation.CHANGES: self._changes,
@@ -59,7 +60,7 @@ class LogAnswers:
         return StreamedAnswer(200, _STREAM_HEADERS, self._feed.watch(call.query, position), is_endless=True)
 
     async def _revert(self, call: LogCall) -> AnyAnswer:
-        change, is_replay = await self._history.revert(call.revision, call_origin(call))
+        change, is_replay = await self._history.revert(call.revision, self._origins.of_call(call))
         headers: Headers = [_CONTENT_TYPE, (b"sarvanom-revision", b"%d" % change.revision)]
         if is_replay:
             headers.append((b"idempotency-replayed", b"true"))

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 import structlog
 from fastapi import FastAPI
 
+from sarvanom.security.sealing import Sealer
 from sarvanom.services.crud.answers import StoreAnswers
 from sarvanom.services.crud.archive_answers import ArchiveAnswers
 from sarvanom.services.crud.collections import StoredCRUDService
@@ -15,6 +17,8 @@ from sarvanom.services.crud.feed import Feed
 from sarvanom.services.crud.housekeeping import Retention, keep_house
 from sarvanom.services.crud.idempotency import CallsInProgress
 from sarvanom.services.crud.log_answers import LogAnswers
+from sarvanom.services.crud.master_keys import KeySources
+from sarvanom.services.crud.sealed_store import SealedStore
 from sarvanom.services.crud.storage import open_store
 from sarvanom.settings import CrudSettings
 from sarvanom.web.archive_routes import add_archive_routes
@@ -30,9 +34,10 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
 
     Raises:
         IncompatibleDatabase, ServiceUnavailable: the store cannot be opened.
+        BadMasterKeys: there are no master keys, or not the right ones.
     """
     settings = settings or CrudSettings.load()
-    store = open_store(settings.database, connections=settings.connections_per_worker)
+    store = _open_sealed(settings)
     retention = Retention(settings.idempotency_seconds, settings.history_seconds, settings.history_changes)
     service = StoredCRUDService(store)
 
@@ -63,3 +68,16 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
     add_archive_routes(app, ArchiveAnswers(service.archive))
     register_health(app, service="crud", version=app.version, checks={"database": check_database})
     return app
+
+
+def _open_sealed(settings: CrudSettings) -> SealedStore:
+    store = open_store(settings.database, connections=settings.connections_per_worker)
+    sources = KeySources(
+        settings.master_keys, settings.master_key_command, settings.master_keys_file, settings.data_dir
+    )
+    try:
+        return SealedStore(store, Sealer(sources.open(settings.database)))
+    except BaseException:
+        with ThreadPoolExecutor(1) as executor:  # there may be a loop in this thread
+            executor.submit(asyncio.run, store.aclose()).result()
+        raise

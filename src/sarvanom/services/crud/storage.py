@@ -1,6 +1,7 @@
 """Which store a URL names, and how it is opened, migrated and kept in order."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -38,6 +39,22 @@ def open_store(url: str, *, connections: int) -> Store:
     except ServiceUnavailable as error:
         _log.warning("the database is away", reason=error.detail)
     return PostgresStore(url, connections=connections)
+
+
+def find_text(url: str, holding: bytes, lacking: Sequence[bytes]) -> bytes | None:
+    """Return the text of a resource, as it is now, that holds some bytes and none of others; None if there is none.
+
+    Raises:
+        ServiceUnavailable: the database cannot be read.
+    """
+    if url.startswith(SQLITE):
+        from sarvanom.backends.storage.sqlite.bodies import find_body as find_in_file
+
+        return find_in_file(Path(url.removeprefix(SQLITE)), holding, lacking)
+    from sarvanom.backends.storage.postgres.bodies import find_body
+
+    with ThreadPoolExecutor(1) as executor:  # there may be a loop in this thread
+        return executor.submit(asyncio.run, find_body(url, holding, lacking)).result()
 
 
 async def migrate_store(url: str) -> tuple[str | None, str]:

@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncGenerator
 
-from sarvanom.backends.storage.contract import Store
 from sarvanom.backends.storage.log import Change as Entry
 from sarvanom.services.crud.history import History
 from sarvanom.services.crud.rendering import render_change, seen_by
+from sarvanom.services.crud.sealed_store import SealedStore
 from sarvanom.shared.change_queries import build_changes
 from sarvanom.shared.changes import ChangeQuery, check_revision
 from sarvanom.shared.contracts.log_contract import RevisionLogContract
@@ -17,7 +17,7 @@ _WAIT_SECONDS = 60.0
 class StoredLog(RevisionLogContract):
     """`RevisionLogContract` over a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SealedStore) -> None:
         self._log = store.log
         self._history = History(store)
 

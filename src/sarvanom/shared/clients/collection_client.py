@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from typing import Final
+from urllib.parse import urlencode
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
@@ -43,10 +44,11 @@ class CollectionClient[M: ResourceModel](CollectionContract[M]):
         target = f"/{self.resource.collection}"
         return self._read(await self._service.request("POST", target, body=item.to_json(), headers=_JSON_BODY))
 
-    async def get(self, id: str, *, at_revision: int | None = None) -> M:
+    async def get(self, id: str, *, at_revision: int | None = None, reveal: bool = False) -> M:
         """GET it."""
-        query = "" if at_revision is None else f"?at_revision={at_revision}"
-        return self._read(await self._service.request("GET", self._path(id) + query))
+        given = {"at_revision": at_revision, "reveal": "true" if reveal else None}
+        query = urlencode({name: value for name, value in given.items() if value is not None})
+        return self._read(await self._service.request("GET", self._path(id) + (f"?{query}" if query else "")))
 
     async def replace(self, item: M, *, if_match: int | None = None, create: bool = False) -> M:
         """PUT it, on the condition that was asked for."""

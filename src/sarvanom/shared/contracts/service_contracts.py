@@ -49,13 +49,16 @@ class CollectionContract[M: ResourceModel](ABC):
         """
 
     @abstractmethod
-    async def get(self, id: str, *, at_revision: int | None = None) -> M:
+    async def get(self, id: str, *, at_revision: int | None = None, reveal: bool = False) -> M:
         """Return the item with this id, as it is or as it was when the store was at a revision.
 
+        Its secrets are masks, as they are wherever it is returned; with `reveal` they are in plain.
+
         Raises:
+            Forbidden: who asks may not see secrets.
             ResourceNotFound: there is none, or its time ran out; there was none then.
             RevisionCompacted: the state at that revision is no longer held.
-            ValidationFailed: the revision is still to come, or the collection has no history.
+            ValidationFailed: the revision is still to come, or the collection has no history, or no secrets.
         """
 
     @abstractmethod

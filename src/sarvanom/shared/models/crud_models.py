@@ -4,16 +4,14 @@ from datetime import datetime
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    WithJsonSchema,
 )
 from pydantic import (
     JsonValue as AnyJson,
 )
-from pydantic_core import PydanticCustomError, PydanticSerializationError
+from pydantic_core import PydanticSerializationError
 
 from sarvanom.shared.errors import ValidationFailed
 from sarvanom.shared.models.fields import (
@@ -109,7 +107,10 @@ class ModelConfiguration(ResourceModel):
     model_name: ResourceId
     provider: Name
     parameters: JsonObject = {}
-    """Limits, prices, abilities, defaults: whatever the application needs to know of the model."""
+    """Limits, prices, abilities, defaults: whatever the application needs to know of the model.
+
+    What is named like a secret, such as `api_key`, is ciphertext at rest, and read as `********`.
+    """
     enabled: bool = True
     priority: Annotated[int, Field(ge=1, le=10), INT32, INTEGRAL] = 5
     """Which model to prefer, 10 first."""
@@ -130,15 +131,6 @@ class Dataset(ResourceModel):
     """What else is known of it: licence, schema, hash, provenance."""
 
 
-def _refuse_encrypted(value: bool) -> bool:  # noqa: FBT001 (Pydantic calls it)
-    if value:
-        raise PydanticCustomError(
-            "encryption_unavailable",
-            "Must be false: this version does not encrypt settings yet",
-        )
-    return value
-
-
 class SystemSetting(ResourceModel):
     """One setting of the application."""
 
@@ -147,12 +139,8 @@ class SystemSetting(ResourceModel):
     """Any JSON."""
     category: ShortText = ""
     description: Text = ""
-    encrypted: Annotated[
-        bool,
-        AfterValidator(_refuse_encrypted),
-        WithJsonSchema({"type": "boolean", "const": False, "default": False}),
-    ] = False
-    """Whether the value is ciphertext at rest; true is refused until this version can encrypt."""
+    encrypted: bool = False
+    """Whether the value is a secret: ciphertext at rest, and read as `********`."""
 
 
 class CacheStats(BaseModel):

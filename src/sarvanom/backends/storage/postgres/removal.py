@@ -28,7 +28,7 @@ async def delete_where(
     if key is not None and (row := await session.fetch_one(_KEYS.read, {"key": key.key})) is not None:
         return Done(KeyRow(*row).removed(origin), has_changes=False, proof=None)
     sql, values = delete_statement(resource, conditions, DIALECT, moment.ms)
-    deleted = await count_deleted(session, sql, without_nul(values))
+    deleted = await count_rows(session, sql, without_nul(values))
     if deleted:
         revision += 1
         await session.fetch(_COUNTERS.put, {"counter": resource.sequence, "amount": revision})
@@ -51,15 +51,15 @@ async def reclaim(session: Session, resource: Resource[Any]) -> int:
         ("now",),
     )
     await session.execute("BEGIN")
-    reclaimed = await count_deleted(session, sql, {"now": now_ms()})
+    reclaimed = await count_rows(session, sql, {"now": now_ms()})
     if reclaimed:
         await session.fetch(_COUNTERS.add, {"counter": "expirations", "amount": reclaimed})
     await session.execute("COMMIT")
     return reclaimed
 
 
-async def count_deleted(session: Session, sql: SQL, values: dict[str, Any]) -> int:
-    """Carry out a deletion, and return how many rows it took."""
+async def count_rows(session: Session, sql: SQL, values: dict[str, Any]) -> int:
+    """Carry out a deletion or an update, and return how many rows it took."""
     text = f"WITH done AS ({sql.text} RETURNING 1) SELECT count(*) FROM done"  # noqa: S608 (our own statement)
     row = await session.fetch_one(SQL(text, sql.names), values)
     return int(row[0])

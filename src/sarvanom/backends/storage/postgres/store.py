@@ -21,12 +21,13 @@ from sarvanom.backends.storage.documents import now_ms
 from sarvanom.backends.storage.listing import count_statement, page_statement
 from sarvanom.backends.storage.log_statements import key_statements
 from sarvanom.backends.storage.pages import list_page
+from sarvanom.backends.storage.postgres.bodies import PostgresBodies
 from sarvanom.backends.storage.postgres.connections import DIALECT, Connector, Timeouts
 from sarvanom.backends.storage.postgres.listener import Listener
 from sarvanom.backends.storage.postgres.log import PostgresLog
 from sarvanom.backends.storage.postgres.pages import fetch_page
 from sarvanom.backends.storage.postgres.pool import Pool
-from sarvanom.backends.storage.postgres.removal import count_deleted, delete_where, reclaim
+from sarvanom.backends.storage.postgres.removal import count_rows, delete_where, reclaim
 from sarvanom.backends.storage.postgres.sessions import Session
 from sarvanom.backends.storage.postgres.snapshot import open_snapshot, restore_into
 from sarvanom.backends.storage.postgres.statements import without_nul
@@ -34,7 +35,7 @@ from sarvanom.backends.storage.postgres.transaction import Outcome
 from sarvanom.backends.storage.postgres.writer import GroupWriter
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.statements import counter_statements, resource_statements, stats_statement
-from sarvanom.backends.storage.tables import SEQUENCES
+from sarvanom.backends.storage.tables import LOGGED_SEQUENCE, SEQUENCES
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
 from sarvanom.shared.models.crud_models import CacheStats
 from sarvanom.shared.queries import Condition, ListQuery
@@ -62,6 +63,7 @@ class PostgresStore(Store):
         self._writers = {sequence: GroupWriter(connector, sequence) for sequence in SEQUENCES}
         self._listener = Listener(connector)
         self.log = PostgresLog(self._pool, self._listener)
+        self.bodies = PostgresBodies(self._pool, self._writers[LOGGED_SEQUENCE])
         self._uncounted = {"hits": 0, "misses": 0}
         self._flushing = asyncio.Lock()
         self._is_closed = False
@@ -119,7 +121,7 @@ class PostgresStore(Store):
             number = (await session.fetch_one(_KEYS.is_due, {"before": before, "limit": _FORGET_BATCH}))[0]
             if number is None:
                 return 0
-            return await count_deleted(session, _KEYS.forget, {"number": number})
+            return await count_rows(session, _KEYS.forget, {"number": number})
 
     async def stats(self, resource: Resource[Any]) -> CacheStats:
         await self._flush_counters()

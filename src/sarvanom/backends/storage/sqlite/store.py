@@ -24,6 +24,7 @@ from sarvanom.backends.storage.documents import now_ms
 from sarvanom.backends.storage.listing import count_statement, page_statement
 from sarvanom.backends.storage.log_statements import key_statements
 from sarvanom.backends.storage.pages import cut_page, list_page
+from sarvanom.backends.storage.sqlite.bodies import SQLiteBodies
 from sarvanom.backends.storage.sqlite.database import DIALECT, open_writer
 from sarvanom.backends.storage.sqlite.log import SQLiteLog
 from sarvanom.backends.storage.sqlite.reader import Readers
@@ -57,6 +58,7 @@ class SQLiteStore(Store):
         self._writer = GroupWriter(connection)
         self._readers = Readers(path)
         self.log = SQLiteLog(self._readers, self._writer)
+        self.bodies = SQLiteBodies(self._readers, self._writer)
         self._uncounted = {"hits": 0, "misses": 0}
         self._flushing = asyncio.Lock()
         self._is_closed = False

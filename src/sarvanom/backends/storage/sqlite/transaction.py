@@ -113,6 +113,15 @@ class Transaction:
         self._run(_LOG.drop_deletions, {"floor": floor, "until": until})
         self._run(_COUNTERS.put, {"counter": "floor", "amount": until})
 
+    def rewrite(self, text: str, rows: Sequence[dict[str, Any]]) -> int:
+        """Run a statement that updates at most one row, once for each; return how many it did."""
+        self._pending.flush(self._connection)
+        rewritten = 0
+        for row in rows:
+            self._connection.execute(text, row)
+            rewritten += self._connection.changes()
+        return rewritten
+
     def counter(self, name: str) -> int:
         """Return one of the store's counters."""
         value: int = self._run(_COUNTERS.read, {"counter": name}).get

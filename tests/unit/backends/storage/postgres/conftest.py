@@ -9,6 +9,7 @@ from sarvanom.backends.storage.postgres.migration import migrate
 from sarvanom.backends.storage.postgres.store import PostgresStore
 from sarvanom.services.crud.collections import StoredCRUDService
 from tests.harness.postgres import PostgresServer, running_postgres
+from tests.harness.secrets import sealed
 from tests.unit.backends.storage.postgres.proxy import Proxy, running_proxy
 
 
@@ -30,7 +31,7 @@ async def store(database: str) -> AsyncIterator[PostgresStore]:
 @pytest.fixture
 def service(store: PostgresStore) -> StoredCRUDService:
     """The five collections over the store."""
-    return StoredCRUDService(store)
+    return StoredCRUDService(sealed(store))
 
 
 @pytest_asyncio.fixture

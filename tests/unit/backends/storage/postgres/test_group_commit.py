@@ -87,7 +87,7 @@ async def test_random_moves_of_unique_values_end_as_they_would_one_by_one(servic
             expected.append(is_free)
             if is_free:
                 emails[id] = email
-        actions = [service._store.write(put_user(id, email)) for id, email in moves]
+        actions = [service.store.write(put_user(id, email)) for id, email in moves]
         found = await in_one_group(service, *actions)
         assert [not isinstance(result, ResourceConflict) for result in found] == expected
     stored = {item.user_id: item.email.partition("@")[0] for item in (await service.users.list()).items}

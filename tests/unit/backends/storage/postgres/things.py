@@ -15,6 +15,7 @@ from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
 from sarvanom.shared.models.crud_models import SystemSetting, UserProfile
 from sarvanom.shared.resources import SETTINGS
+from tests.harness.secrets import sealed
 
 SHORT = Timeouts(statement=0.6, lock=0.4, queue=0.4)
 
@@ -62,7 +63,7 @@ async def opened(url: str, **options: Any) -> AsyncIterator[tuple[PostgresStore,
     """Open a store."""
     store = PostgresStore(url, **options)
     try:
-        yield store, StoredCRUDService(store)
+        yield store, StoredCRUDService(sealed(store))
     finally:
         await store.aclose()
 

@@ -1,0 +1,131 @@
+"""Where secrets stand in a JSON value: by the names of members, at any depth; places are JSON pointers (RFC 6901)."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from sarvanom.security.sealed_text import MEMBER, is_sealed
+from sarvanom.shared.errors import FieldError, ValidationFailed
+from sarvanom.shared.models.secret_fields import MASK, is_secret_name
+
+_CONTAINERS: Final = (dict, list)
+
+type Change = Callable[[Any, str], Any]
+"""Told a value and its place, returns what is to stand there."""
+
+
+def find_secrets(value: Any) -> list[Any]:
+    """Return the values of all members that are named like secrets, but for nulls."""
+    found: list[Any] = []
+    _collect(value, found)
+    return found
+
+
+def _collect(value: Any, found: list[Any]) -> None:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if is_secret_name(name):
+                if item is not None:
+                    found.append(item)
+            elif isinstance(item, _CONTAINERS):
+                _collect(item, found)
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, _CONTAINERS):
+                _collect(item, found)
+
+
+def change_secrets(value: Any, place: str, change: Change) -> Any:
+    """Return the value with each of its secrets changed."""
+    if isinstance(value, dict):
+        return {name: _change_member(name, item, place, change) for name, item in value.items()}
+    if isinstance(value, list):
+        return [
+            change_secrets(item, below(place, index), change) if isinstance(item, _CONTAINERS) else item
+            for index, item in enumerate(value)
+        ]
+    return value
+
+
+def _change_member(name: str, value: Any, place: str, change: Change) -> Any:
+    if is_secret_name(name):
+        return None if value is None else change(value, below(place, name))
+    return change_secrets(value, below(place, name), change) if isinstance(value, _CONTAINERS) else value
+
+
+def change_sealed(value: Any, place: str, change: Change) -> Any:
+    """Return the value with each sealed one in it changed, whatever its name; `change` is told the sealed text."""
+    if is_sealed(value):
+        return change(value[MEMBER], place)
+    if isinstance(value, dict):
+        return {name: change_sealed(item, below(place, name), change) for name, item in value.items()}
+    if isinstance(value, list):
+        return [change_sealed(item, below(place, index), change) for index, item in enumerate(value)]
+    return value
+
+
+def sealed_places(value: Any, place: str) -> Iterator[str]:
+    """Yield the places of all sealed values."""
+    if is_sealed(value):
+        yield place
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from sealed_places(item, below(place, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from sealed_places(item, below(place, index))
+
+
+def keep_stored(value: Any, stored: Any, place: str) -> Any:
+    """Return the value with each mask replaced by what is stored in its place.
+
+    In a list places shift: there a mask stands for the secret of an element that is otherwise as it was read, in the
+    same place.
+
+    Raises:
+        ValidationFailed: a mask stands for no stored secret.
+    """
+    if isinstance(value, dict):
+        before = stored if isinstance(stored, dict) else {}
+        return {name: _keep_member(name, item, before.get(name), below(place, name)) for name, item in value.items()}
+    if isinstance(value, list):
+        elements = stored if isinstance(stored, list) else []
+        padded = [*elements, *[None] * (len(value) - len(elements))]
+        return [_keep_element(item, padded[index], below(place, index)) for index, item in enumerate(value)]
+    return value
+
+
+def _keep_member(name: str, value: Any, stored: Any, place: str) -> Any:
+    if not is_secret_name(name):
+        return keep_stored(value, stored, place)
+    return kept(stored, place) if value == MASK else value
+
+
+def _keep_element(value: Any, stored: Any, place: str) -> Any:
+    if MASK not in find_secrets(value):
+        return value
+    if _canonical(value) != _canonical(change_secrets(stored, place, lambda *_: MASK)):
+        raise refusal(place, f"Is not as it was read: send the secrets below it anew, not {MASK}")
+    return stored
+
+
+def kept(stored: Any, place: str) -> Any:
+    """Return the sealed value that a mask stands for; raises `ValidationFailed` if there is none."""
+    if not is_sealed(stored):
+        raise refusal(place, f"{MASK} stands for a secret that is stored, and there is none: send the secret")
+    return stored
+
+
+def below(place: str, part: str | int) -> str:
+    """Return the place of a member or an element."""
+    return f"{place}/{str(part).replace('~', '~0').replace('/', '~1')}"
+
+
+def refusal(place: str, message: str) -> ValidationFailed:
+    """Return the refusal of what stands in a place."""
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in place[1:].split("/")]
+    return ValidationFailed("The secrets are not valid", errors=[FieldError(".".join(parts), message)])
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
