@@ -92,6 +92,12 @@ class MethodNotAllowed(SarvanOMError):
     status, code, title = 405, "method_not_allowed", "Method not allowed"
 
 
+class RequestTimeout(SarvanOMError):
+    """The request did not come in time, and was not carried out."""
+
+    status, code, title = 408, "request_timeout", "Request timeout"
+
+
 class ResourceConflict(SarvanOMError):
     """The id or a unique field is taken by another resource; `errors` names the field."""
 
@@ -135,6 +141,12 @@ class PayloadTooLarge(SarvanOMError):
     status, code, title = 413, "payload_too_large", "Payload too large"
 
 
+class TargetTooLong(SarvanOMError):
+    """The target of the request, its path and query, is longer than this service reads."""
+
+    status, code, title = 414, "target_too_long", "Target too long"
+
+
 class UnsupportedMediaType(SarvanOMError):
     """The body is of a media type that this path does not read."""
 
@@ -151,6 +163,12 @@ class IdempotencyKeyReused(SarvanOMError):
     """The idempotency key was used for another request."""
 
     status, code, title = 422, "idempotency_key_reused", "Idempotency key reused"
+
+
+class HeadTooLarge(SarvanOMError):
+    """The request has more headers, or larger ones, than this service reads."""
+
+    status, code, title = 431, "head_too_large", "Head too large"
 
 
 class UpstreamFailed(SarvanOMError):

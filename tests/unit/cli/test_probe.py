@@ -54,7 +54,7 @@ async def test_service_that_refuses_the_name_it_is_asked_by_is_up_all_the_same()
 async def test_service_that_does_not_listen_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     connect, refusals = asyncio.open_connection, [ConnectionRefusedError(), TimeoutError()]
 
-    async def open_connection(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def open_connection(host: str, port: int, ssl: None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if refusals:
             raise refusals.pop()
         return await connect(host, port)

@@ -40,7 +40,6 @@ def test_service_records(text: str) -> None:
         "",
         "127.0.0.1:8001",
         "ftp://a",
-        "https://a",
         "http://",
         "http://a:1,",
         "http://a:1,dns://b:2",
