@@ -24,14 +24,13 @@ async def _is_ready(url: str) -> bool:
     try:
         writer.write(f"GET /ready HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode())
         status_line = await reader.readline()
-        return status_line.startswith(b"HTTP/1.") and b" 503 " not in status_line
-    except ssl.SSLError:
-        # It asks for a certificate, which only gateways have: it is there.
-        return True
     except OSError:
         return False
     finally:
         writer.close()
+    # Who has shaken hands and then says nothing is there, and asks for a certificate, which only gateways have.
+    is_secret = tls is not None and not status_line
+    return is_secret or (status_line.startswith(b"HTTP/1.") and b" 503 " not in status_line)
 
 
 def _context() -> ssl.SSLContext:
