@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import structlog
 
-from sarvanom.shared.errors import RequestTimeout, ServiceUnavailable
+from sarvanom.shared.errors import RequestTimeout, SarvanOMError, ServiceUnavailable
 from sarvanom.web.connections import ConnectionGuard
 from sarvanom.web.sending import CONNECTION
 from sarvanom.web.strict_protocol import StrictProtocol
@@ -15,6 +15,9 @@ _log = structlog.get_logger()
 _UNSENT_BYTES: Final = 128 * 1024
 _BODY_BYTES_PER_SECOND: Final = 256
 """What a body that is asked for must bring on average; the slowest of lines bring more."""
+
+
+_LINGERING_SECONDS: Final = 2.0
 
 
 class ProblemProtocol(StrictProtocol):
@@ -38,6 +41,7 @@ class ProblemProtocol(StrictProtocol):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         if not self._guard.admit(self, self.client[0] if self.client else None):
             self.refuse(ServiceUnavailable("There are too many connections"))
+            transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Make room."""
@@ -71,6 +75,11 @@ class ProblemProtocol(StrictProtocol):
         self._since = self._guard.now
         super().on_response_complete()
 
+    def refuse(self, error: SarvanOMError) -> None:
+        """Note the time."""
+        super().refuse(error)
+        self._since = self._guard.now
+
     def check(self, now: float) -> None:
         """End the connection if its caller takes too long: to send a head, a body or the next request, or to read."""
         if self._is_left_unread(now):
@@ -79,7 +88,10 @@ class ProblemProtocol(StrictProtocol):
         if self.transport.is_closing():
             return
         waited, limits = now - self._since, self._guard.limits
-        if self._head_is_open:
+        if self.is_lingering:
+            if waited >= min(_LINGERING_SECONDS, limits.head_seconds):
+                self.transport.abort()
+        elif self._head_is_open:
             if self.flow.read_paused:
                 self._since = now
             elif waited >= limits.head_seconds:

@@ -35,6 +35,8 @@ class StrictProtocol(HttpToolsProtocol):
         self._skipped: bytes | None = None
         """The framing of the body that the parser has skipped, "" if there is none."""
         self._refusal: SarvanOMError | None = None
+        self.is_lingering = False
+        """Whether everything was said, and the caller has yet to hear it."""
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; a head, trailer or chunk extension that does not end is cut off: nothing else bounds it."""
@@ -153,7 +155,12 @@ class StrictProtocol(HttpToolsProtocol):
         lines = [f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}"]
         lines += [f"{name.lower()}: {value}" for name, value in headers.items()]
         self.transport.write("\r\n".join([*lines, "\r\n"]).encode("latin-1") + body)
-        self.transport.close()
+        if self.transport.can_write_eof():
+            # What still comes is thrown away for a while: a caller who is sending would lose the answer to a reset.
+            self.transport.write_eof()
+            self.is_lingering = True
+        else:
+            self.transport.close()
 
     def _parse(self, data: bytes | memoryview) -> None:
         while True:

@@ -236,3 +236,25 @@ async def test_head_that_waits_because_nothing_is_read_is_not_late() -> None:
         caller.send(GET[10:])
         for _ in range(3):
             await caller.reader.readuntil(b"\r\n\r\n0")
+
+
+async def test_refused_caller_who_goes_on_sending_still_gets_the_answer() -> None:
+    async with serving(limits=LIMITS) as server:
+        caller = await asked(server, b"no HTTP\r\n\r\n")
+        for _ in range(10):
+            caller.send(b"x" * 100_000)
+            await caller.writer.drain()
+        assert statuses_in(await caller.rest()) == [400]
+        server.pass_time(1)
+        assert caller.is_open
+        server.pass_time(1)
+        assert not caller.is_open
+
+
+async def test_server_that_stops_does_not_wait_for_who_was_refused() -> None:
+    async with serving(limits=LIMITS) as server:
+        refused = await asked(server, b"no HTTP\r\n\r\n")
+        idle = await server.call()
+        for caller in (refused, idle):
+            caller.protocol.shutdown()
+            assert not caller.is_open
