@@ -1,6 +1,6 @@
 """Every parser that a stranger can reach, as a function of bytes that may only refuse them."""
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import unquote
@@ -113,11 +113,11 @@ def _parse_log(operation: LogOperation, *, id: str = "1", **scope: Any) -> Any:
     return _run(LOG_PARSERS[operation](given | scope, _receive(b"")))
 
 
-def _run(parsing: Coroutine[Any, Any, Any]) -> Any:
+def _run(parsing: Awaitable[Any]) -> Any:
     """Return what a parser returns, or None if it refuses; with the body there, it has nothing to wait for."""
     with _refusing():
         try:
-            parsing.send(None)
+            next(parsing.__await__())
         except StopIteration as end:
             return end.value
         raise AssertionError("The parser waits")

@@ -117,6 +117,13 @@ async def test_a_whole_system_speaks_tls(secure: RunningProcess, authority: Auth
         assert f"https://127.0.0.1:{port}" in secure.log.read_text()
 
 
+@pytest.mark.parametrize(("target", "status"), [("/health#x", 400), ("/" + "x" * 40_000, 414)])
+def test_what_is_refused_is_refused_over_tls_too(
+    secure: RunningProcess, authority: Authority, target: str, status: int
+) -> None:
+    assert status_of(secure.gateway_port, authority.file, target) == status
+
+
 @pytest.mark.parametrize("port", ["gateway_port", "crud_port"])
 def test_plain_http_is_not_answered(secure: RunningProcess, port: str) -> None:
     with socket.create_connection(("127.0.0.1", getattr(secure, port)), timeout=5) as connection:

@@ -115,7 +115,7 @@ class ProblemProtocol(StrictProtocol):
             if waited >= seconds:
                 self.transport.close()
             return
-        if self.flow.read_paused or not cycle.message_event._waiters:  # type: ignore[attr-defined]  # noqa: SLF001
+        if self.flow.read_paused or not cycle.message_event._waiters:  # noqa: SLF001 (nothing public says so)
             self._since, self._body_bytes = now, 0
         elif waited >= seconds:
             enough = 1 if cycle.response_started else _BODY_BYTES_PER_SECOND * seconds

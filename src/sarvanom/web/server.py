@@ -22,6 +22,7 @@ from sarvanom.web.protocol import ProblemProtocol
 from sarvanom.web.service import Service
 
 _COLLECT_AFTER: Final = 20_000
+_GOODBYE_SECONDS: Final = 1.0
 _SWITCH_SECONDS: Final = 0.001
 """How long a thread keeps the interpreter from another: the store's asks for it after every statement."""
 
@@ -58,12 +59,16 @@ class _Server(uvicorn.Server):
             sys.exit(STARTUP_FAILURE)
         loop = asyncio.get_running_loop()
         self.servers = []
-        limits = self._guard.limits
-        of_tls = {"ssl_handshake_timeout": limits.head_seconds, "ssl_shutdown_timeout": 1.0} if self._tls else {}
+        tls = entrance(self._tls) if self._tls else None
         for listener in sockets or ():
-            tls = entrance(self._tls) if self._tls else None
-            backlog = self.config.backlog
-            server = await loop.create_server(self._connect, sock=listener, ssl=tls, backlog=backlog, **of_tls)
+            server = await loop.create_server(
+                self._connect,
+                sock=listener,
+                backlog=self.config.backlog,
+                ssl=tls,
+                ssl_handshake_timeout=self._guard.limits.head_seconds if tls else None,
+                ssl_shutdown_timeout=_GOODBYE_SECONDS if tls else None,
+            )
             self.servers.append(server)
         self._guard.start()
         self._certificates.start()

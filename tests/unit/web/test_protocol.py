@@ -106,7 +106,7 @@ async def test_body_that_nobody_asks_for_is_not_late() -> None:
         assert (small.is_open, large.is_open) == (True, True)
         assert large.protocol.flow.read_paused
         may_read.set()
-        await until(lambda: small.protocol.cycle.message_event._waiters)  # type: ignore[attr-defined]
+        await until(lambda: small.protocol.cycle.message_event._waiters)
         large.send(b"x" * 1_000)
         await large.reader.readuntil(b"100000")
         server.pass_time(59)
@@ -258,3 +258,25 @@ async def test_server_that_stops_does_not_wait_for_who_was_refused() -> None:
         for caller in (refused, idle):
             caller.protocol.shutdown()
             assert not caller.is_open
+
+
+async def test_reader_who_reads_slowly_while_more_is_sent_is_not_cut_off() -> None:
+    chunk = b"x" * 100_000
+
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(200):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"last"})
+
+    async with serving(app, LIMITS) as server:
+        caller = await server.call(limit=1024)
+        caller.send(GET)
+        for _ in range(10):
+            await until(lambda: caller.protocol.flow.write_paused)
+            server.pass_time(15)
+            assert caller.is_open
+            await caller.reader.readexactly(1_500_000)
+        received = b""
+        while not received.endswith(b"last\r\n0\r\n\r\n"):
+            received = received[-100:] + await caller.reader.read(2**20)
