@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 VENV := .venv
 RUN := $(UV) run --frozen
 
-.PHONY: up test check lint types imports bench sync clean
+.PHONY: up test check lint types imports audit bench sync clean
 
 up: sync                ## start gateway and crud on an embedded database; Ctrl-C stops both
 	@$(VENV)/bin/sarvanom up
@@ -14,7 +14,7 @@ up: sync                ## start gateway and crud on an embedded database; Ctrl-
 test: sync              ## run every test
 	$(RUN) pytest -n auto --cov
 
-check: lint types imports test  ## what CI runs
+check: lint types imports audit test  ## what CI runs
 
 lint: sync
 	$(RUN) ruff check
@@ -25,6 +25,9 @@ types: sync
 
 imports: sync
 	$(RUN) lint-imports
+
+audit: sync             ## known vulnerabilities, and dist/sbom.cdx.json; ruff's S rules, which are bandit's, run with lint
+	$(VENV)/bin/python -m tests.guards.audit $(UV)
 
 bench: sync             ## the budgets; needs wrk
 	$(UV) run --frozen --group benchmarks python -m benchmarks

@@ -7,7 +7,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -25,6 +25,15 @@ _Port = Annotated[int, Field(ge=0, le=65535)]
 _VALKEY = ("valkey://", "valkeys://", "redis://", "rediss://")
 _Limit = Annotated[int, Field(ge=0, le=1_000_000_000)]
 _ByteLimit = Annotated[int, Field(ge=0, le=2**40)]
+_Seconds = Annotated[float, Field(ge=0.1, le=3600)]
+
+
+class TLSFiles(NamedTuple):
+    """PEM files: a certificate chain, its key, and the certificates by which callers prove themselves, if they must."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
 
 
 class BadSettings(Exception):
@@ -102,6 +111,12 @@ class ProcessSettings(FileSettings):
     """How it is logged: console on a terminal, else json."""
     stop_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
     """How long requests under way may take when a service stops."""
+    header_timeout: _Seconds = 20.0
+    """Seconds that the head of a request may take."""
+    body_timeout: _Seconds = 60.0
+    """Seconds in which a body that is asked for must bring something, at least 256 bytes a second."""
+    max_connections: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
+    """Connections that each process of a service takes at once."""
 
 
 class CrudSettings(ProcessSettings):
@@ -129,6 +144,12 @@ class CrudSettings(ProcessSettings):
     """Address that crud listens on."""
     crud_port: _Port = 8001
     """Port that crud listens on."""
+    crud_tls_certificate: Path | None = None
+    """PEM file of crud's certificate chain; with it crud speaks TLS alone."""
+    crud_tls_key: Path | None = None
+    """PEM file of its private key."""
+    crud_tls_client_ca: Path | None = None
+    """PEM file of the certificates by which gateways prove themselves; others are turned away."""
 
     @field_validator("database_url")
     @classmethod
@@ -140,6 +161,20 @@ class CrudSettings(ProcessSettings):
         if ":memory:" in url:
             raise ValueError("must name a file; a database in memory would be another one for each connection")
         return url
+
+    @model_validator(mode="after")
+    def _whole_crud_tls(self) -> Self:
+        _check_pair(self, "crud_tls_certificate", "crud_tls_key")
+        if self.crud_tls_client_ca is not None and self.crud_tls_certificate is None:
+            raise ValueError("SARVANOM_CRUD_TLS_CLIENT_CA needs SARVANOM_CRUD_TLS_CERTIFICATE")
+        return self
+
+    @property
+    def crud_tls(self) -> TLSFiles | None:
+        """The files of crud's TLS."""
+        if self.crud_tls_certificate is None or self.crud_tls_key is None:
+            return None
+        return TLSFiles(self.crud_tls_certificate, self.crud_tls_key, self.crud_tls_client_ca)
 
     @model_validator(mode="after")
     def _enough_connections(self) -> Self:
@@ -168,8 +203,20 @@ class GatewaySettings(ProcessSettings):
     """Address that the gateway listens on."""
     gateway_port: _Port = 8000
     """Port that the gateway listens on."""
+    tls_certificate: Path | None = None
+    """PEM file of the gateway's certificate chain; with it the gateway speaks TLS alone."""
+    tls_key: Path | None = None
+    """PEM file of its private key."""
+    max_connections_per_address: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    """Connections that each process takes from one address, or 64 bits of IPv6, that is no trusted proxy."""
     crud_urls: str = "http://127.0.0.1:8001"
     """Where crud is: URLs separated by commas, dns://HOST:PORT, or dns+srv://NAME."""
+    crud_ca: Path | None = None
+    """PEM file of the certificates by which crud proves itself; with it DNS names lead to TLS too."""
+    hop_certificate: Path | None = None
+    """PEM file of the certificate chain that the gateway shows crud."""
+    hop_key: Path | None = None
+    """PEM file of its private key."""
     upstream_timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
     """Seconds that crud may take for an answer."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=32 * 2**20)] = 10 * 2**20
@@ -220,6 +267,19 @@ class GatewaySettings(ProcessSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _whole_tls(self) -> Self:
+        _check_pair(self, "tls_certificate", "tls_key")
+        _check_pair(self, "hop_certificate", "hop_key")
+        return self
+
+    @property
+    def tls(self) -> TLSFiles | None:
+        """The files of the gateway's TLS."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        return TLSFiles(self.tls_certificate, self.tls_key)
+
     @field_validator("trusted_hosts")
     @classmethod
     def _hosts(cls, value: str | None) -> str | None:
@@ -259,6 +319,11 @@ def _check_each(value: str | None, is_right: Callable[[str], object], right: str
     if not all(is_right(item) for item in split_list(value)):
         raise ValueError(f"must be {right}, separated by commas")
     return value
+
+
+def _check_pair(settings: ProcessSettings, certificate: str, key: str) -> None:
+    if (getattr(settings, certificate) is None) != (getattr(settings, key) is None):
+        raise ValueError(f"{PREFIX}{certificate.upper()} and {PREFIX}{key.upper()} need each other")
 
 
 def _explain(found: Any) -> str:

@@ -66,6 +66,16 @@ class RunningProcess:
 
     def start(self, ready_url: str) -> None:
         """Start the command and wait until `ready_url` answers 200."""
+        self.launch()
+        assert self.process is not None
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(ready_url):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"sarvanom {self.arguments} did not start:\n{self.log.read_text()}")
+            time.sleep(0.02)
+
+    def launch(self) -> None:
+        """Start the command."""
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SARVANOM_")},
             "SARVANOM_DATA_DIR": str(self.data_dir),
@@ -87,11 +97,6 @@ class RunningProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + START_SECONDS
-        while not answers(ready_url):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"sarvanom {self.arguments} did not start:\n{self.log.read_text()}")
-            time.sleep(0.02)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""

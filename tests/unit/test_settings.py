@@ -197,3 +197,32 @@ def test_environment_leaves_out_what_is_not_set() -> None:
 )
 def test_list_is_split_at_commas(text: str | None, items: list[str]) -> None:
     assert split_list(text) == items
+
+
+@pytest.mark.parametrize(
+    ("settings_class", "given", "said"),
+    [
+        (GatewaySettings, {"tls_key": "a"}, "SARVANOM_TLS_CERTIFICATE and SARVANOM_TLS_KEY need each other"),
+        (GatewaySettings, {"hop_certificate": "a"}, "SARVANOM_HOP_CERTIFICATE and SARVANOM_HOP_KEY need each other"),
+        (CrudSettings, {"crud_tls_certificate": "a"}, "SARVANOM_CRUD_TLS_KEY need each other"),
+        (CrudSettings, {"crud_tls_client_ca": "a"}, "CLIENT_CA needs SARVANOM_CRUD_TLS_CERTIFICATE"),
+        (UpSettings, {"crud_tls_client_ca": "a", "tls_certificate": "b", "tls_key": "c"}, "CLIENT_CA needs"),
+        (UpSettings, {"header_timeout": 0}, "greater than or equal to 0.1"),
+        (UpSettings, {"max_connections": 1}, "greater than or equal to 16"),
+    ],
+)
+def test_half_of_tls_and_times_of_nothing_are_refused(
+    settings_class: type[ProcessSettings], given: dict[str, object], said: str
+) -> None:
+    with pytest.raises(BadSettings, match=said):
+        settings_class.load(**given)
+
+
+def test_files_of_tls_stand_together() -> None:
+    assert UpSettings.load().tls is None
+    assert UpSettings.load().crud_tls is None
+    loaded = UpSettings.load(
+        tls_certificate="a", tls_key="b", crud_tls_certificate="c", crud_tls_key="d", crud_tls_client_ca="e"
+    )
+    assert loaded.tls == (Path("a"), Path("b"), None)
+    assert loaded.crud_tls == (Path("c"), Path("d"), Path("e"))

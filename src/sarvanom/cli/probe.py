@@ -1,6 +1,7 @@
 """Asking a service whether it is ready, without an HTTP library: the parent process stays small."""
 
 import asyncio
+import ssl
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,14 +17,25 @@ async def wait_until_ready(url: str) -> None:
 async def _is_ready(url: str) -> bool:
     address = urlsplit(url)
     try:
-        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        tls = _context() if address.scheme == "https" else None
+        reader, writer = await asyncio.open_connection(address.hostname, address.port, ssl=tls)
     except OSError:
         return False
     try:
         writer.write(f"GET /ready HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode())
         status_line = await reader.readline()
-        return status_line.startswith(b"HTTP/1.") and b" 503 " not in status_line
     except OSError:
         return False
     finally:
         writer.close()
+    # Who has shaken hands and then says nothing is there, and asks for a certificate, which only gateways have.
+    is_secret = tls is not None and not status_line
+    return is_secret or (status_line.startswith(b"HTTP/1.") and b" 503 " not in status_line)
+
+
+def _context() -> ssl.SSLContext:
+    """Return a context that takes any certificate: the socket is this process's own, and no secret is sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -13,7 +13,7 @@ from sarvanom.cli.exits import CannotStart
 from sarvanom.cli.options import load_settings, settings_options
 from sarvanom.cli.sockets import PortUnavailable, listen
 from sarvanom.cli.supervisor import ServiceSpec, supervise
-from sarvanom.settings import CrudSettings, GatewaySettings, ProcessSettings
+from sarvanom.settings import CrudSettings, GatewaySettings, ProcessSettings, TLSFiles, split_list
 
 _listener_option = click.option(
     "--listener", type=int, hidden=True, help="Descriptor of a socket that listens already."
@@ -32,8 +32,16 @@ def gateway_command(listener: int | None, **flags: Any) -> None:
 
         return create(settings)
 
-    spec = ServiceSpec("gateway", settings.gateway_host, settings.gateway_port)
-    _start(spec, settings, create_app, listener, settings.trusted_proxies)
+    spec = ServiceSpec("gateway", settings.gateway_host, settings.gateway_port, is_secure=settings.tls is not None)
+    _start(
+        spec,
+        settings,
+        create_app,
+        listener,
+        tls=settings.tls,
+        trusted_proxies=settings.trusted_proxies,
+        connections_per_address=settings.max_connections_per_address,
+    )
 
 
 @click.command("crud")
@@ -49,7 +57,8 @@ def crud_command(listener: int | None, **flags: Any) -> None:
 
         return create(settings)
 
-    _start(ServiceSpec("crud", settings.crud_host, settings.crud_port), settings, create_app, listener, None)
+    spec = ServiceSpec("crud", settings.crud_host, settings.crud_port, is_secure=settings.crud_tls is not None)
+    _start(spec, settings, create_app, listener, tls=settings.crud_tls, patience=2)
 
 
 def _start(
@@ -57,24 +66,42 @@ def _start(
     settings: ProcessSettings,
     create_app: Callable[[], ASGIApp],
     descriptor: int | None,
-    trusted_proxies: str | None,
+    *,
+    tls: TLSFiles | None,
+    trusted_proxies: str | None = None,
+    connections_per_address: int | None = None,
+    patience: int = 1,
 ) -> None:
-    """Serve in this process, or as many processes as there are to be workers."""
+    """Serve in this process, or as many processes as there are to be workers.
+
+    The more `patience`, the longer a body may take: crud leaves it to the gateway to judge who is slow.
+    """
     if descriptor is None and settings.workers > 1:
         sys.exit(supervise([spec], settings, announce=lambda _: None))
     from sarvanom.backends.storage.schema import IncompatibleDatabase
     from sarvanom.observability.logs import configure_logs
     from sarvanom.shared.errors import SarvanOMError
+    from sarvanom.shared.tls import follow_server
+    from sarvanom.web.connections import ConnectionLimits
     from sarvanom.web.server import serve
 
     log_format = settings.log_format or ("console" if sys.stdout.isatty() else "json")
     configure_logs(settings.log_level, log_format, sys.stdout.buffer, service=spec.name)
+    limits = ConnectionLimits(
+        head_seconds=settings.header_timeout,
+        body_seconds=settings.body_timeout * patience,
+        connections=settings.max_connections,
+        connections_per_address=connections_per_address,
+        trusted_proxies=split_list(trusted_proxies),
+    )
     try:
         listener = listen(spec.host, spec.port) if descriptor is None else socket.socket(fileno=descriptor)
         serve(
             create_app,
             listener,
             stop_seconds=settings.stop_seconds,
+            limits=limits,
+            tls=follow_server(*tls) if tls else None,
             trusted_proxies=trusted_proxies,
             follow_stdin=descriptor is not None,
         )

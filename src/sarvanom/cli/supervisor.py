@@ -31,6 +31,7 @@ class ServiceSpec(NamedTuple):
     name: str
     host: str
     port: int
+    is_secure: bool = False
 
 
 type Announce = Callable[[Sequence[str]], None]
@@ -46,7 +47,7 @@ def supervise(specs: Sequence[ServiceSpec], settings: ProcessSettings, announce:
         listeners = [(spec, listen(spec.host, spec.port)) for spec in specs]
     except PortUnavailable as error:
         raise click.ClickException(str(error)) from None
-    urls = [_url(spec.host, listener.getsockname()[1]) for spec, listener in listeners]
+    urls = [_url(spec.host, listener.getsockname()[1], is_secure=spec.is_secure) for spec, listener in listeners]
     environment = {**os.environ, **settings.environment()}
     if len(specs) > 1:
         environment["SARVANOM_CRUD_URLS"] = urls[0]
@@ -59,9 +60,10 @@ def supervise(specs: Sequence[ServiceSpec], settings: ProcessSettings, announce:
     return asyncio.run(Supervisor(workers, urls, settings.stop_seconds, sockets).run(announce))
 
 
-def _url(host: str, port: int) -> str:
+def _url(host: str, port: int, *, is_secure: bool = False) -> str:
+    protocol = "https" if is_secure else "http"
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 (nothing is bound)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    return f"{protocol}://[{reachable}]:{port}" if ":" in reachable else f"{protocol}://{reachable}:{port}"
 
 
 _CRUD_ALONE: Final = frozenset(
@@ -109,6 +111,11 @@ class Worker:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
+    def reload(self) -> None:
+        """Pass SIGHUP on, by which a service with certificates reads them again."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGHUP)
+
     async def stop(self, seconds: float) -> None:
         """Ask the process to stop, and end it if it does not within the time."""
         self._stopping.set()
@@ -154,8 +161,11 @@ class Supervisor:
     async def run(self, announce: Announce) -> int:
         """Run until a signal or a worker that gives up; return the exit status."""
         stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+            loop.add_signal_handler(number, stopped.set)
+        if any(url.startswith("https:") for url in self._urls):
+            loop.add_signal_handler(signal.SIGHUP, self._reload)
         running = [asyncio.create_task(worker.run()) for worker in self._workers]
         ready = asyncio.create_task(self._announce_when_ready(announce))
         ended = asyncio.create_task(stopped.wait())
@@ -167,6 +177,11 @@ class Supervisor:
         with contextlib.suppress(asyncio.CancelledError):
             await ready
         return 0 if stopped.is_set() and not any(isinstance(outcome, GaveUp) for outcome in outcomes) else 1
+
+    def _reload(self) -> None:
+        """Have the services read their certificates again."""
+        for worker in self._workers:
+            worker.reload()
 
     async def _announce_when_ready(self, announce: Announce) -> None:
         for url in self._urls:

@@ -20,8 +20,8 @@ def up_command(**flags: Any) -> None:
     settings = load_settings(UpSettings, flags)
     _prepare_data_dir(settings.data_dir)
     specs = [
-        ServiceSpec("crud", settings.crud_host, settings.crud_port),
-        ServiceSpec("gateway", settings.gateway_host, settings.gateway_port),
+        ServiceSpec("crud", settings.crud_host, settings.crud_port, is_secure=settings.crud_tls is not None),
+        ServiceSpec("gateway", settings.gateway_host, settings.gateway_port, is_secure=settings.tls is not None),
     ]
 
     def announce(urls: Sequence[str]) -> None:

@@ -106,6 +106,12 @@ class MethodNotAllowed(SarvanOMError):
     status, code, title = 405, "method_not_allowed", "Method not allowed"
 
 
+class RequestTimeout(SarvanOMError):
+    """The request did not come in time, and was not carried out."""
+
+    status, code, title = 408, "request_timeout", "Request timeout"
+
+
 class ResourceConflict(SarvanOMError):
     """The id or a unique field is taken by another resource; `errors` names the field."""
 
@@ -149,6 +155,12 @@ class PayloadTooLarge(SarvanOMError):
     status, code, title = 413, "payload_too_large", "Payload too large"
 
 
+class TargetTooLong(SarvanOMError):
+    """The target of the request, its path and query, is longer than this service reads."""
+
+    status, code, title = 414, "target_too_long", "Target too long"
+
+
 class UnsupportedMediaType(SarvanOMError):
     """The body is of a media type that this path does not read."""
 
@@ -172,6 +184,12 @@ class RateLimited(SarvanOMError):
 
     status, code, title = 429, "rate_limited", "Too many requests"
     default_headers = _TRY_AGAIN
+
+
+class HeadTooLarge(SarvanOMError):
+    """The request has more headers, or larger ones, than this service reads."""
+
+    status, code, title = 431, "head_too_large", "Head too large"
 
 
 class UpstreamFailed(SarvanOMError):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from sarvanom.shared.errors import FieldError, MalformedJSON, ValidationFailed
+from sarvanom.shared.json_bounds import check_json
 from sarvanom.shared.models.crud_models import ResourceModel
 from sarvanom.shared.models.fields import JsonValue as CheckedJson
 from sarvanom.shared.resources import Resource
@@ -20,8 +21,9 @@ def parse_model[M: BaseModel](model: type[M], text: bytes) -> M:
 
     Raises:
         MalformedJSON: the text is no JSON.
-        ValidationFailed: it is, but not of this model.
+        ValidationFailed: it is, but not of this model, or it has a key twice in one object.
     """
+    check_json(text)
     try:
         return model.model_validate_json(text)
     except ValidationError as error:

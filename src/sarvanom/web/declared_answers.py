@@ -18,6 +18,7 @@ from sarvanom.shared.errors import (
     RevisionCompacted,
     SarvanOMError,
     ServiceUnavailable,
+    TargetTooLong,
     UnsupportedMediaType,
     UpstreamFailed,
     UpstreamTimeout,
@@ -39,7 +40,7 @@ _ERRORS: Final[dict[Operation, tuple[type[SarvanOMError], ...]]] = {
     Operation.REPLACE: (*_ITEM, *_BODY, ResourceConflict, PreconditionFailed, *_KEYED, *_ANY),
     Operation.PATCH: (*_ITEM, *_BODY, ResourceConflict, PreconditionFailed, *_KEYED, *_ANY),
     Operation.DELETE: (*_ITEM, PreconditionFailed, *_KEYED, *_ANY),
-    Operation.LIST: (ValidationFailed, *_ANY),
+    Operation.LIST: (ValidationFailed, TargetTooLong, *_ANY),
     Operation.INVALIDATE: (ValidationFailed, *_KEYED, *_ANY),
     Operation.STATS: (ValidationFailed, *_ANY),
 }

@@ -13,17 +13,34 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
 
+from sarvanom.shared.tls import FollowedContext, entrance
+from sarvanom.web.certificates import CertificateWatch
+from sarvanom.web.connections import ConnectionGuard, ConnectionLimits
 from sarvanom.web.protocol import ProblemProtocol
 from sarvanom.web.service import Service
 
 _COLLECT_AFTER: Final = 20_000
+_GOODBYE_SECONDS: Final = 1.0
 _SWITCH_SECONDS: Final = 0.001
 """How long a thread keeps the interpreter from another: the store's asks for it after every statement."""
 
 
 class _Server(uvicorn.Server):
-    """A server for which a signal is the order to stop, not the way to end."""
+    """A server for which a signal is the order to stop, not the way to end, and that guards its connections."""
+
+    def __init__(
+        self, config: uvicorn.Config, limits: ConnectionLimits, tls: FollowedContext | None, *, is_child: bool
+    ) -> None:
+        super().__init__(config)
+        self._guard = ConnectionGuard(limits)
+        self._tls = tls
+        followed = [tls] if tls else []
+        if isinstance(config.app, Service):
+            followed += config.app.certificates
+        self._certificates = CertificateWatch(followed)
+        self._takes_hangup = is_child or bool(followed)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -35,11 +52,40 @@ class _Server(uvicorn.Server):
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; SIGHUP then reloads certificates, or ends a process that has none and was started by hand."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        loop = asyncio.get_running_loop()
+        self.servers = []
+        tls = entrance(self._tls) if self._tls else None
+        for listener in sockets or ():
+            server = await loop.create_server(
+                self._connect,
+                sock=listener,
+                backlog=self.config.backlog,
+                ssl=tls,
+                ssl_handshake_timeout=self._guard.limits.head_seconds if tls else None,
+                ssl_shutdown_timeout=_GOODBYE_SECONDS if tls else None,
+            )
+            self.servers.append(server)
+        self._guard.start()
+        self._certificates.start()
+        if self._takes_hangup:
+            loop.add_signal_handler(signal.SIGHUP, lambda: self._certificates.refresh(always=True))
+        self.started = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams that would go on for ever, then wait for the requests under way."""
+        self._certificates.stop()
         if isinstance(self.config.app, Service):
             self.config.app.streams.stop()
         await super().shutdown(sockets)
+        self._guard.stop()
+
+    def _connect(self) -> ProblemProtocol:
+        return ProblemProtocol(self.config, self.server_state, self.lifespan.state, guard=self._guard)
 
 
 def serve(
@@ -47,6 +93,8 @@ def serve(
     listener: socket.socket,
     *,
     stop_seconds: float,
+    limits: ConnectionLimits,
+    tls: FollowedContext | None = None,
     trusted_proxies: str | None = None,
     follow_stdin: bool = False,
 ) -> None:
@@ -62,10 +110,9 @@ def serve(
         server_header=False,
         proxy_headers=trusted_proxies is not None,
         forwarded_allow_ips=trusted_proxies,
-        timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(stop_seconds)),
     )
-    server = _Server(config)
+    server = _Server(config, limits, tls, is_child=follow_stdin)
 
     async def run() -> None:
         if follow_stdin:

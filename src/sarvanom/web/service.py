@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.shared.models.crud_models import Problem
 from sarvanom.shared.resources import RESOURCES
+from sarvanom.shared.tls import FollowedContext
 from sarvanom.web.middleware.body_limit import LINE_ROUTES
 from sarvanom.web.problems import register_problem_handlers
 from sarvanom.web.routing import DirectDispatch, direct_routes, line_routes
@@ -41,6 +42,8 @@ class Service(FastAPI):
         self._edge = tuple(edge)
         self._line_routes: frozenset[tuple[str, str]] = frozenset()
         self.streams = EndlessStreams()
+        self.certificates: list[FollowedContext] = []
+        """Those that the application connects with; the server has them follow their files."""
         register_problem_handlers(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,6 +13,8 @@ from sarvanom.services.gateway.limits import limit_store
 from sarvanom.services.gateway.relay import Relay
 from sarvanom.settings import GatewaySettings, split_list
 from sarvanom.shared.clients.service_client import ServiceClient, ServiceClientFactory
+from sarvanom.shared.clients.source_urls import names_https
+from sarvanom.shared.tls import FollowedContext, follow_client
 from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.docs import register_docs
 from sarvanom.web.edge import gateway_edge
@@ -27,7 +29,8 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     """Return the application in front of the crud instances that the settings name."""
     settings = settings or GatewaySettings.load()
-    hop = ServiceClientFactory().hop(settings.crud_urls, timeout=settings.upstream_timeout)
+    hop_tls = _hop_tls(settings)
+    hop = ServiceClientFactory().hop(settings.crud_urls, timeout=settings.upstream_timeout, tls=hop_tls)
     limits = limit_store(settings.valkey_url)
 
     @asynccontextmanager
@@ -52,6 +55,8 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
             limit_policy=_limit_policy(settings),
         ),
     )
+    if hop_tls is not None:
+        app.certificates.append(hop_tls)
     relay = Relay(hop)
     add_resource_routes(app, relay)
     add_log_routes(app, relay)
@@ -78,6 +83,13 @@ def _limit_policy(settings: GatewaySettings) -> LimitPolicy:
         concurrent=settings.limit_concurrent,
         streams=settings.limit_streams,
     )
+
+
+def _hop_tls(settings: GatewaySettings) -> FollowedContext | None:
+    """Return what the gateway proves itself with to crud, and crud to it; None if they talk without TLS."""
+    if settings.crud_ca is None and settings.hop_certificate is None and not names_https(settings.crud_urls):
+        return None
+    return follow_client(settings.crud_ca, settings.hop_certificate, settings.hop_key)
 
 
 def _trusted_hosts(settings: GatewaySettings) -> list[str]:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from sarvanom.shared.clients.dialing import dial
+from sarvanom.shared.clients.dialing import Address, dial
 from sarvanom.shared.clients.http_connection import HTTPConnection
 from sarvanom.shared.errors import ServiceUnavailable
 
@@ -26,10 +26,9 @@ class ConnectionPool:
     connection that is idle, or passes to the request that has waited longest.
     """
 
-    def __init__(self, host: str, port: int, limits: PoolLimits) -> None:
+    def __init__(self, address: Address, limits: PoolLimits) -> None:
         self._idle: list[HTTPConnection] = []
-        self._host = host
-        self._port = port
+        self._address = address
         self._limits = limits
         self._slots = 0
         self._closed = False
@@ -108,7 +107,7 @@ class ConnectionPool:
     async def _connect(self, deadline: float) -> HTTPConnection:
         loop = asyncio.get_running_loop()
         seconds = min(self._limits.connect_timeout, deadline - loop.time())
-        connection = await dial(self._protocol, self._host, self._port, seconds)
+        connection = await dial(self._protocol, self._address, seconds)
         if self._closed or not connection.is_open:
             connection.abort()
             raise ServiceUnavailable("The connection to the service is closed")

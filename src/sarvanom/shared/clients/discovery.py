@@ -11,6 +11,7 @@ from sarvanom.shared.clients.transport import Request
 from sarvanom.shared.contracts.discovery import Endpoint
 from sarvanom.shared.contracts.service_contracts import ServiceDiscoveryContract
 from sarvanom.shared.errors import ServiceUnavailable
+from sarvanom.shared.tls import FollowedContext
 
 type Probe = Callable[[str], Awaitable[bool]]
 
@@ -139,9 +140,9 @@ class ServiceDiscoveryClient(ServiceDiscoveryContract):
         )
 
 
-async def is_ready(url: str) -> bool:
+async def is_ready(url: str, *, tls: FollowedContext | None = None, server_name: str | None = None) -> bool:
     """Tell whether the instance answers that it is ready."""
-    transport = KeepAliveTransport(url, max_connections=1)
+    transport = KeepAliveTransport(url, max_connections=1, tls=tls, server_name=server_name)
     try:
         return (await transport.send(Request("GET", b"/ready"))).status == 200
     finally:

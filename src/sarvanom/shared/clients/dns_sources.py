@@ -21,8 +21,9 @@ class _Addresses(NamedTuple):
 class _DNSSource(EndpointSource):
     """Asks a resolver; the system's, which is set up when it is first needed, if none is given."""
 
-    def __init__(self, resolver: Resolver | None = None) -> None:
+    def __init__(self, resolver: Resolver | None = None, protocol: str = "http") -> None:
         self._resolver = resolver
+        self._protocol = protocol
 
     async def find(self) -> Finding:
         """Ask, and put the answer in an order that does not depend on the server's."""
@@ -36,6 +37,9 @@ class _DNSSource(EndpointSource):
             raise ServiceUnavailable("The DNS says that there is no instance of the service")
         return Finding(tuple(sorted(targets, key=lambda target: (target.priority, target.url))), ttl)
 
+    def _url(self, host: str, port: int) -> str:
+        return f"{self._protocol}://[{host}]:{port}" if ":" in host else f"{self._protocol}://{host}:{port}"
+
     @abstractmethod
     async def _ask(self, resolver: Resolver) -> Finding: ...
 
@@ -43,14 +47,14 @@ class _DNSSource(EndpointSource):
 class AddressSource(_DNSSource):
     """The instances are the A and AAAA records of a name; all listen on the same port."""
 
-    def __init__(self, host: str, port: int, resolver: Resolver | None = None) -> None:
-        super().__init__(resolver)
+    def __init__(self, host: str, port: int, resolver: Resolver | None = None, protocol: str = "http") -> None:
+        super().__init__(resolver, protocol)
         self._host = host
         self._port = port
 
     async def _ask(self, resolver: Resolver) -> Finding:
         found = await _addresses(resolver, self._host)
-        return Finding([Target(_url(host, self._port)) for host in found.hosts], found.ttl)
+        return Finding([Target(self._url(host, self._port)) for host in found.hosts], found.ttl)
 
 
 class ServiceRecordSource(_DNSSource):
@@ -59,8 +63,8 @@ class ServiceRecordSource(_DNSSource):
     A weight of 0, which asks for hardly any requests, counts as 1. Targets without an address are left out.
     """
 
-    def __init__(self, name: str, resolver: Resolver | None = None) -> None:
-        super().__init__(resolver)
+    def __init__(self, name: str, resolver: Resolver | None = None, protocol: str = "http") -> None:
+        super().__init__(resolver, protocol)
         self._name = name
 
     async def _ask(self, resolver: Resolver) -> Finding:
@@ -69,7 +73,7 @@ class ServiceRecordSource(_DNSSource):
         names = list(dict.fromkeys(record.target for record in records))
         found = dict(zip(names, await asyncio.gather(*(_known(resolver, name) for name in names)), strict=True))
         targets = {
-            Target(_url(host, record.port), record.priority, max(record.weight, 1))
+            Target(self._url(host, record.port), record.priority, max(record.weight, 1))
             for record in records
             for host in found[record.target].hosts
         }
@@ -87,7 +91,3 @@ async def _known(resolver: Resolver, name: Name) -> _Addresses:
         return await _addresses(resolver, name)
     except DNSException:
         return _Addresses([], 0.0)
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sarvanom.shared.clients.dialing import dial
+from sarvanom.shared.clients.dialing import Address, dial
 from sarvanom.shared.clients.stream_connection import StreamConnection
 from sarvanom.shared.clients.stream_slots import StreamSlots
 from sarvanom.shared.errors import ServiceUnavailable
@@ -23,9 +23,8 @@ class StreamLimits:
 class StreamPool:
     """The streams to one address. They are beside the pool of connections, so that watchers leave it to requests."""
 
-    def __init__(self, host: str, port: int, limits: StreamLimits) -> None:
-        self._host = host
-        self._port = port
+    def __init__(self, address: Address, limits: StreamLimits) -> None:
+        self._address = address
         self._limits = limits
         self._slots = StreamSlots(limits.streams)
         self._closed = False
@@ -58,9 +57,7 @@ class StreamPool:
 
     async def _dial(self) -> StreamConnection:
         limits = self._limits
-        connection = await dial(
-            lambda: StreamConnection(limits.idle_timeout), self._host, self._port, limits.connect_timeout
-        )
+        connection = await dial(lambda: StreamConnection(limits.idle_timeout), self._address, limits.connect_timeout)
         self._connections.add(connection)
         connection.gone.add_done_callback(lambda _: self._connections.discard(connection))
         if self._closed or not connection.is_open:

@@ -141,3 +141,15 @@ async def test_discovery_follows_the_dns(names: NameServer) -> None:
     await discovery._refreshing
     assert [one.url for one in await discovery.endpoints()] == ["http://10.0.0.2:8001"]
     await discovery.aclose()
+
+
+async def test_names_lead_to_tls_if_they_are_to(names: NameServer) -> None:
+    names.zone = {
+        SRV: (60, ["10 5 8002 b.example."]),
+        ("b.example.", "A"): (60, ["10.0.0.2"]),
+        ("crud.example.", "AAAA"): (60, ["fd00::1"]),
+    }
+    source = ServiceRecordSource("_crud._tcp.example", names.resolver(), "https")
+    assert [target.url for target in (await source.find()).targets] == ["https://10.0.0.2:8002"]
+    source_of_addresses = AddressSource("crud.example", 8001, names.resolver(), "https")
+    assert [target.url for target in (await source_of_addresses.find()).targets] == ["https://[fd00::1]:8001"]

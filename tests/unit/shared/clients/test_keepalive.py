@@ -312,3 +312,8 @@ async def test_ipv6_address_and_default_port() -> None:
 def test_url_must_be_a_plain_origin(url: str) -> None:
     with pytest.raises(ValueError):
         KeepAliveTransport(url)
+
+
+def test_url_that_asks_for_tls_needs_a_context() -> None:
+    with pytest.raises(ValueError, match="needs a context of TLS"):
+        KeepAliveTransport("https://127.0.0.1:1")

@@ -1,0 +1,32 @@
+"""Raw requests of a fuzzer, sent to both services: no answer blames the server, and none is one too many."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.fuzz.drafts import requests
+from tests.fuzz.sockets import Judge
+from tests.harness.system import RunningProcess, running_system
+from tests.services.raw_http import ask
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+    """Judges a system of its own: what is sent may delete, and undo, anything."""
+    with running_system(tmp_path_factory.mktemp("fuzz")) as running:
+        yield Judge(running)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(sent=requests())
+def test_whatever_is_sent_nothing_fails(judge: Judge, sent: bytes) -> None:
+    judge.send(sent)
+
+
+def test_the_services_are_well_afterwards(judge: Judge) -> None:
+    """The fuzzer got somewhere, too: past the parser of HTTP, and past that of JSON."""
+    system: RunningProcess = judge.system
+    assert [ask(port, "/ready").status for port in (system.gateway_port, system.crud_port)] == [200, 200]
+    assert {200, 400, 404, 422} <= set(judge.statuses)
+    judge.check_log()

@@ -1,0 +1,130 @@
+"""Callers who are slow, or many, as real processes meet them; the rules themselves are tested with a clock."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from tests.harness.system import RunningProcess, running_crud
+from tests.services.duplex import duplex
+from tests.services.edge_gateways import running_gateway
+from tests.services.raw_http import parse, statuses_in
+
+BOTH = pytest.mark.parametrize("port", ["gateway_port", "crud_port"])
+SECONDS = 0.4
+LATEST = 5.0
+POST = b"POST /settings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+
+
+@pytest.fixture(scope="module")
+def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProcess]:
+    """A gateway and a crud of little patience."""
+    settings = {"SARVANOM_HEADER_TIMEOUT": str(SECONDS), "SARVANOM_BODY_TIMEOUT": str(SECONDS)}
+    with (
+        running_crud(tmp_path_factory.mktemp("crud"), **settings) as crud,
+        running_gateway(tmp_path_factory.mktemp("gateway"), crud.crud_port, **settings) as gateway,
+    ):
+        yield gateway
+
+
+def trickle(port: int, start: bytes, piece: bytes) -> tuple[bytes, float]:
+    """Send a piece again and again until the server has had enough; return its answer, and after how long it came."""
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), timeout=SECONDS / 10) as connection:
+        connection.sendall(start)
+        received = b""
+        while time.monotonic() - began < LATEST:
+            try:
+                connection.sendall(piece)
+                received += (more := connection.recv(65_536))
+                if not more:
+                    break
+            except TimeoutError:
+                continue
+            except (ConnectionResetError, BrokenPipeError):
+                break
+    return received, time.monotonic() - began
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [(b"GET /health HTTP/1.1\r\n", b"X-A: b\r\n"), (POST, b" ")],
+    ids=["head", "body"],
+)
+def test_who_trickles_is_told_so_and_cut_off(hasty: RunningProcess, start: bytes, piece: bytes, port: str) -> None:
+    answer, seconds = trickle(getattr(hasty, port), start, piece)
+    assert statuses_in(answer) == [408]
+    assert parse(answer).json()["code"] == "request_timeout"
+    assert SECONDS <= seconds < LATEST
+
+
+@BOTH
+def test_who_says_nothing_is_cut_off_without_a_word(hasty: RunningProcess, port: str) -> None:
+    with socket.create_connection(("127.0.0.1", getattr(hasty, port)), timeout=LATEST) as connection:
+        assert connection.recv(65_536) == b""
+
+
+@BOTH
+def test_who_reads_slowly_while_an_import_waits_is_not_cut_off(hasty: RunningProcess, port: str) -> None:
+    """Results that are not read hold up the import, and the import its sender: nobody may blame that on the sender."""
+    prefix = uuid4().hex
+    lines = [b'{"key": "%s-%d", "value": "%b"}' % (prefix.encode(), n, b"x" * 20_000) for n in range(1500)]
+    with duplex(getattr(hasty, port), "/cache?on_conflict=replace") as stream:
+        stream.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        stream.connection.settimeout(0.1)
+        sent = 0
+        body = b"".join(b"%x\r\n%b\n\r\n" % (len(line) + 1, line) for line in lines) + b"0\r\n\r\n"
+        waited_since = time.monotonic()
+        while sent < len(body):
+            try:
+                sent += stream.connection.send(body[sent : sent + 2**20])
+                waited_since = time.monotonic()
+            except TimeoutError:
+                if time.monotonic() - waited_since > 5 * SECONDS:
+                    break
+        stream.connection.settimeout(20)
+        stream.connection.setblocking(True)
+        remaining = memoryview(body)[sent:]
+        sender = threading.Thread(target=stream.connection.sendall, args=(remaining,))
+        sender.start()
+        assert b"200" in stream.read_head()
+        results = stream.rest()
+        sender.join()
+    assert [result["outcome"] for result in results].count("created") == len(lines)
+
+
+@BOTH
+def test_an_import_whose_lines_come_one_by_one_goes_on(hasty: RunningProcess, port: str) -> None:
+    prefix = uuid4().hex
+    with duplex(getattr(hasty, port), "/cache") as stream:
+        for number in range(6):
+            stream.send(b'{"key": "%s-%d", "value": 1}' % (prefix.encode(), number))
+            if not number:
+                stream.read_head()
+            assert stream.result()["outcome"] == "created"
+            time.sleep(SECONDS / 2)
+        stream.end()
+        assert stream.rest() == []
+
+
+def test_one_address_has_its_share_of_connections(hasty: RunningProcess, tmp_path: Path) -> None:
+    settings = {"SARVANOM_MAX_CONNECTIONS_PER_ADDRESS": "3"}
+    with running_gateway(tmp_path, hasty.crud_port, **settings) as few, ExitStack() as stack:
+        clients = [stack.enter_context(httpx2.Client(base_url=few.gateway_url)) for _ in range(4)]
+        deadline = time.monotonic() + LATEST
+        while clients[0].get("/health").status_code != 200:
+            assert time.monotonic() < deadline, "the probe of the start has gone by now"
+        answers = [client.get("/health") for client in clients]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 503]
+        assert answers[3].json()["code"] == "service_unavailable"
+        clients[0].close()
+        deadline = time.monotonic() + LATEST
+        while (status := clients[3].get("/health").status_code) != 200:
+            assert (status, time.monotonic() < deadline) == (503, True)
