@@ -175,6 +175,11 @@ class GatewaySettings(ProcessSettings):
     cors_origins: str | None = None
     """Origins of web pages that may call the API, separated by commas."""
 
+    inspection_strict: Literal["off", "detect", "block"] = "block"
+    """What is done about names, identifiers and query values that look like an attack."""
+    inspection_free: Literal["off", "detect", "block"] = "detect"
+    """What is done about answers, prompts, descriptions and settings that look like one."""
+
     @field_validator("trusted_hosts")
     @classmethod
     def _hosts(cls, value: str | None) -> str | None:

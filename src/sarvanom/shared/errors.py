@@ -74,6 +74,12 @@ class UntrustedHost(SarvanOMError):
     status, code, title = 400, "untrusted_host", "Untrusted host"
 
 
+class ContentBlocked(SarvanOMError):
+    """A value looks like an attack; `errors` says where it stands, by a JSON Pointer, and never what it is."""
+
+    status, code, title = 403, "content_blocked", "Content blocked"
+
+
 class RouteNotFound(SarvanOMError):
     """No resource of the API has this path."""
 

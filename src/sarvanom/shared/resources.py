@@ -7,7 +7,7 @@ what one resource alone needs is a named hook on it.
 import operator
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -27,6 +27,7 @@ from sarvanom.shared.models.crud_models import (
     UserProfile,
 )
 from sarvanom.shared.models.fields import MAX_ID_LENGTH, ResourceId
+from sarvanom.shared.models.profiles import Profile, field_profiles
 
 type ColumnValue = str | int | bool | None
 
@@ -65,6 +66,7 @@ class Column:
 class Resource[M: ResourceModel]:
     """The declaration of one resource; field names are checked when it is built.
 
+    `profiles` says how closely each field that holds text is inspected; there is none without one.
     `lifetime` is a hook: seconds after which an item, written now, is gone (None: never). What is not logged has no
     history, and revisions of a sequence of its own.
     """
@@ -78,6 +80,7 @@ class Resource[M: ResourceModel]:
     sortable: tuple[str, ...] = ()
     lifetime: Callable[[M], int | None] | None = None
     is_logged: bool = True
+    profiles: Mapping[str, Profile] = field(init=False)
     columns: tuple[Column, ...] = field(init=False)
     write_model: type[M] = field(init=False)
     replace_model: type[M] = field(init=False)
@@ -90,6 +93,7 @@ class Resource[M: ResourceModel]:
             raise ValueError(
                 f"resource {self.collection!r} declares fields that {self.model.__name__} lacks: {unknown}"
             )
+        object.__setattr__(self, "profiles", field_profiles(self.model))
         names = dict.fromkeys(
             (
                 self.id_field,

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from sarvanom.shared.errors import (
+    ContentBlocked,
     InternalError,
     MalformedJSON,
     MalformedRequest,
@@ -28,7 +29,15 @@ from sarvanom.web.request_headers import NDJSON
 from sarvanom.web.routing import DirectEndpoint, DirectRoute
 from sarvanom.web.sending import send_answer
 
-_ANY: Final = (MalformedRequest, InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout, ValidationFailed)
+_ANY: Final = (
+    MalformedRequest,
+    ContentBlocked,
+    InternalError,
+    ServiceUnavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+    ValidationFailed,
+)
 _RESTORE_ERRORS: Final = (*_ANY, MalformedJSON, PayloadTooLarge, StoreNotEmpty, UnsupportedMediaType)
 _EXPORT_LINES: Final = {
     **LINES,

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from sarvanom.shared.errors import (
+    ContentBlocked,
     IdempotencyKeyReused,
     InternalError,
     InvalidHeader,
@@ -27,7 +28,7 @@ from sarvanom.web.request_headers import NDJSON
 
 PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
 
-_ANY: Final = (MalformedRequest, InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
+_ANY: Final = (MalformedRequest, ContentBlocked, InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
 _ITEM: Final = (InvalidHeader, ResourceNotFound, ValidationFailed)
 _BODY: Final = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 _KEYED: Final = (InvalidHeader, RequestInProgress, IdempotencyKeyReused)

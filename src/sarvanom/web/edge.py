@@ -7,8 +7,10 @@ from functools import partial
 from starlette.middleware.cors import CORSMiddleware
 from structlog.typing import FilteringBoundLogger
 
+from sarvanom.web.inspection import Inspection
 from sarvanom.web.middleware.access_log import AccessLogMiddleware
 from sarvanom.web.middleware.body_limit import BodyLimitMiddleware
+from sarvanom.web.middleware.inspection import InspectionMiddleware
 from sarvanom.web.middleware.problems import ProblemMiddleware
 from sarvanom.web.middleware.request_id import RequestIdMiddleware
 from sarvanom.web.middleware.security_headers import SecurityHeadersMiddleware
@@ -28,9 +30,14 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def gateway_edge(
-    logger: FilteringBoundLogger, *, trusted_hosts: Sequence[str], cors_origins: Sequence[str], max_body_bytes: int
+    logger: FilteringBoundLogger,
+    *,
+    trusted_hosts: Sequence[str],
+    cors_origins: Sequence[str],
+    max_body_bytes: int,
+    inspection: Inspection | None = None,
 ) -> list[Middleware]:
-    """Return what stands between strangers and the gateway's routes."""
+    """Return what stands between strangers and the gateway's routes; without an `inspection` nothing is inspected."""
     cors = partial(
         CORSMiddleware,
         allow_origins=cors_origins,
@@ -46,6 +53,7 @@ def gateway_edge(
         ProblemMiddleware,
         partial(TrustedHostMiddleware, allowed=trusted_hosts),
         partial(BodyLimitMiddleware, limit=max_body_bytes),
+        *([partial(InspectionMiddleware, inspection=inspection)] if inspection is not None else []),
     ]
 
 

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from sarvanom.shared.change_queries import ChangeParams
 from sarvanom.shared.errors import (
+    ContentBlocked,
     IdempotencyKeyReused,
     InternalError,
     InvalidHeader,
@@ -35,7 +36,15 @@ from sarvanom.web.resource_routes import IDEMPOTENCY_KEY_PARAMETER
 from sarvanom.web.routing import DirectEndpoint, DirectRoute
 from sarvanom.web.sending import send_answer
 
-_ANY: Final = (MalformedRequest, InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout, InvalidHeader)
+_ANY: Final = (
+    MalformedRequest,
+    ContentBlocked,
+    InternalError,
+    ServiceUnavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+    InvalidHeader,
+)
 _CHANGES_ERRORS: Final = (*_ANY, RevisionCompacted, ValidationFailed)
 _REVERT_ERRORS: Final = (
     *_ANY,

@@ -7,14 +7,19 @@ from importlib.metadata import version
 
 import structlog
 from fastapi import FastAPI
+from structlog.typing import FilteringBoundLogger
 
+from sarvanom.security.inspection.findings import Mode
+from sarvanom.security.inspection.inspector import Inspector
 from sarvanom.services.gateway.relay import Relay
 from sarvanom.settings import GatewaySettings, split_list
 from sarvanom.shared.clients.service_client import ServiceClient, ServiceClientFactory
+from sarvanom.shared.models.profiles import Profile
 from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.docs import register_docs
 from sarvanom.web.edge import gateway_edge
 from sarvanom.web.health import register_health
+from sarvanom.web.inspection import Inspection, log_findings
 from sarvanom.web.log_routes import add_log_routes
 from sarvanom.web.resource_routes import add_resource_routes
 from sarvanom.web.service import Service
@@ -25,6 +30,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     """Return the application in front of the crud instances that the settings name."""
     settings = settings or GatewaySettings.load()
+    logger = structlog.get_logger().bind()
     hop = ServiceClientFactory().hop(settings.crud_urls, timeout=settings.upstream_timeout)
 
     @asynccontextmanager
@@ -39,10 +45,11 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         version=version("sarvanom"),
         lifespan=lifespan,
         edge=gateway_edge(
-            structlog.get_logger().bind(),
+            logger,
             trusted_hosts=_trusted_hosts(settings),
             cors_origins=split_list(settings.cors_origins),
             max_body_bytes=settings.max_body_bytes,
+            inspection=_inspection(settings, logger),
         ),
     )
     relay = Relay(hop)
@@ -57,6 +64,13 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     register_health(app, service="gateway", version=app.version, checks={"crud": check_crud})
     register_docs(app)
     return app
+
+
+def _inspection(settings: GatewaySettings, logger: FilteringBoundLogger) -> Inspection | None:
+    modes = {Profile.STRICT: Mode(settings.inspection_strict), Profile.FREE: Mode(settings.inspection_free)}
+    if set(modes.values()) == {Mode.OFF}:
+        return None
+    return Inspection(Inspector(), modes, [log_findings(logger)])
 
 
 def _trusted_hosts(settings: GatewaySettings) -> list[str]:
