@@ -15,12 +15,12 @@ ROUNDS: Final = 4
 _MAX_CODE: Final = 0x10FFFF
 _MAX_REMEMBERED: Final = 8192
 _OVERLONG: Final = {
-    lead + bytes([0x80 | low]): bytes([high | low])
+    lead: {bytes([0x80 | low]): bytes([high | low]) for low in range(0x40)}
     for lead, high in ((b"\xc0", 0), (b"\xc1", 0x40))
-    for low in range(0x40)
 }
+"""ASCII in two bytes of UTF-8, by the first and the second: forbidden, and taken by some decoders."""
 _NAMES: Final = {
-    f"&{name.lower()}".encode(): fold(value)
+    f"&{name.lower()}".encode(): b" " if value.isspace() else value.lower().encode()
     for name, value in html5.items()
     if len(value) == 1 and (value.isascii() or value.isspace())
 }
@@ -37,9 +37,7 @@ _escape: Final = re.compile(
 
 def decode(folded: bytes) -> bytes:
     """Return folded text with every encoding undone, layer by layer; the same object if there is none."""
-    text = folded
-    if b"+" in text and b" " not in text:
-        text = text.replace(b"+", b" ")
+    text = _decode_form(folded)
     for _ in range(ROUNDS):
         if not (b"%" in text or b"&" in text or b"\\" in text):
             break
@@ -47,19 +45,25 @@ def decode(folded: bytes) -> bytes:
         if decoded == text:
             break
         text = decoded
+    text = _decode_form(text)
     if b"\\" in text:
         for written, meant in _BACKSLASHED:
             text = text.replace(written, meant)
     return text
 
 
+def _decode_form(text: bytes) -> bytes:
+    """Return the text with a space for each `+`, unless it has spaces: then it is of no form."""
+    return text.replace(b"+", b" ") if b"+" in text and b" " not in text else text
+
+
 def _decode_layer(text: bytes) -> bytes:
     parts = _escape.split(text)
     parts[1::2] = map(_meanings.__getitem__, parts[1::2])
     decoded = b"".join(parts)
-    if b"\xc0" in decoded or b"\xc1" in decoded:
-        for overlong, byte in _OVERLONG.items():
-            decoded = decoded.replace(overlong, byte)
+    for lead, characters in _OVERLONG.items():
+        head, *pieces = decoded.split(lead)
+        decoded = head + b"".join([characters.get(piece[:1], lead + piece[:1]) + piece[1:] for piece in pieces])
     return fold(decoded.decode("utf-8", "replace"))
 
 
@@ -81,7 +85,7 @@ def _meaning(escape: bytes) -> bytes:
         case b"%" if escape.startswith(b"%25"):
             return b"%"
         case b"%":
-            return bytes([int(escape[1:], 16)]) if len(escape) == 3 else _character(escape[2:], 16)
+            return bytes.fromhex(escape[1:].decode()) if len(escape) == 3 else _character(escape[2:], 16)
         case b"&":
             return _reference(escape)
         case _:
@@ -108,7 +112,7 @@ def _unended(escape: bytes) -> bytes:
 def _backslashed(escape: bytes) -> bytes:
     match escape[1:2]:
         case b"x":
-            return bytes([int(escape[2:], 16)])
+            return bytes.fromhex(escape[2:].decode())
         case b"u":
             return _character(escape[2:].strip(b"{}"), 16)
         case _:

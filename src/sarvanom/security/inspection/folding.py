@@ -1,8 +1,8 @@
 """Text as lower-case ASCII: what looks like a character of an attack becomes it, what is another script does not.
 
-A database or a browser may take a fullwidth character for the ASCII one, so that compatibility forms are resolved (NFKC,
-a character at a time: the order of accents means nothing here, and to bring it about can take quadratic time). No keyword
-has a letter beyond ASCII, so that every other letter becomes one that stands for "some letter".
+A database or a browser may take a fullwidth character for the ASCII one, so that compatibility forms are resolved: as
+NFKC does, but a character at a time, since the order of accents means nothing here and takes quadratic time to bring
+about. No keyword has a letter beyond ASCII, so that every other letter becomes one that stands for "some letter".
 """
 
 import unicodedata
@@ -47,9 +47,10 @@ def _table() -> tuple[str, ...]:
     table = list(map(_by_category, map(unicodedata.category, characters)))
     table[:0x80] = characters[:0x80]
     for character, decomposition in zip(characters, map(unicodedata.decomposition, characters), strict=True):
-        if decomposition.startswith("<"):
-            composed = unicodedata.normalize("NFKC", character)
-            table[ord(character)] = "".join(part if part.isascii() else table[ord(part)] for part in composed)
+        if decomposition and (composed := unicodedata.normalize("NFKC", character)) != character:
+            table[ord(character)] = "".join(
+                part if part.isascii() else _by_category(unicodedata.category(part)) for part in composed
+            )
     for character in filter(str.isdecimal, characters[0x80:]):
         table[ord(character)] = str(unicodedata.digit(character))
     for character, fit in _BEST_FIT.items():
