@@ -1,6 +1,7 @@
 """A body of lines that is judged as it passes: a line that is blocked is refused by itself, and the others go on."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -31,12 +32,13 @@ class InspectedLines:
         self._parts: list[bytes] = []
         self._size = 0
         self._is_too_long = False
+        self._ready: deque[bytes] = deque()
         self._blocked: dict[bytes, ContentBlocked] = {}
         self._unsent = b""
 
     async def receive(self) -> Message:
         """Return the next part of the body: whole lines, once each has been judged."""
-        while True:
+        while not self._ready:
             message = await self._receive()
             if message["type"] != "http.request":
                 return message
@@ -48,6 +50,7 @@ class InspectedLines:
                 passed = self._pass(body, is_last=not has_more)
             if passed or not has_more:
                 return {**message, "body": passed}
+        return {"type": "http.request", "body": self._ready.popleft(), "more_body": True}
 
     async def send(self, message: Message) -> None:
         """Send a part of the answer; the result of a blocked line says why it was refused."""
@@ -67,8 +70,11 @@ class InspectedLines:
             self._parts.append(rest)
             self._size += len(rest)
             if self._size > self._limit:
+                # One after another: put together, they would take their memory twice.
                 self._is_too_long = True
-                passed.append(self._take())
+                self._ready.extend(self._parts)
+                self._parts.clear()
+                self._size = 0
         return b"".join(passed)
 
     def _end_line(self, text: bytes) -> bytes:
