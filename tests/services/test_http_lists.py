@@ -62,7 +62,7 @@ def numbers(http: Client, id: str, **params: Any) -> list[int]:
         ({"provider__prefix": "%"}, []),
         ({"provider__prefix": "_"}, []),
         ({"provider__prefix": "O'R 1=1"}, []),
-        ({"provider": "a'; \"DROP\""}, []),
+        ({"provider": 'a\'; "DROP"'}, []),
         ({"created_at__gte": "2000-01-01T00:00:00Z"}, [0, 1, 2, 3, 4, 5, 6, 7, 8]),
         ({"created_at__lte": "2000-01-01T00:00:00+02:00"}, []),
         ({"revision__lte": 0}, []),

@@ -135,7 +135,8 @@ def test_what_passes_reaches_the_database_as_a_value_and_comes_back_byte_for_byt
     open_gateway: httpx2.Client, gateway: httpx2.Client, id: str
 ) -> None:
     hostile = HOSTILE.replace("\u0000", "")
-    dataset = {"dataset_id": id, "name": f"{id} {hostile}", "description": hostile, "metadata": {hostile: hostile}}
+    name = f"{id} {hostile}"
+    dataset = {"dataset_id": id, "name": name, "description": hostile, "metadata": {hostile: hostile}}
     created = open_gateway.post("/datasets", json=dataset)
     assert {name: data_of(created, 201)[name] for name in dataset} == dataset
     for client in (open_gateway, gateway):
@@ -143,7 +144,7 @@ def test_what_passes_reaches_the_database_as_a_value_and_comes_back_byte_for_byt
         assert {name: data_of(read, 200)[name] for name in dataset} == dataset
         assert read.headers["content-type"] == "application/json"
         assert read.headers["x-content-type-options"] == "nosniff"
-    found = open_gateway.get("/datasets", params={"name": dataset["name"], "sort": "name", "fields": "name"})
+    found = open_gateway.get("/datasets", params={"name": name, "sort": "name", "fields": "name"})
     assert [item["dataset_id"] for item in data_of(found, 200)["items"]] == [id]
     prefix = open_gateway.get("/datasets", params={"name__prefix": f"{id} Robert')"})
     assert [item["dataset_id"] for item in data_of(prefix, 200)["items"]] == [id]
