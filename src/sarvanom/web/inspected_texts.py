@@ -16,8 +16,6 @@ INSPECTED_HEADERS: Final = frozenset(
         b"content-disposition",
         b"forwarded",
         b"from",
-        b"idempotency-key",
-        b"last-event-id",
         b"origin",
         b"prefer",
         b"referer",
