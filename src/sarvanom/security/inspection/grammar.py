@@ -17,8 +17,13 @@ SecRule REQUEST_HEADERS:value "@detectXSS" "id:2,phase:1,deny,status:452,nolog"
 _FAMILIES: Final = {451: Family.SQL_INJECTION, 452: Family.CROSS_SITE_SCRIPTING}
 _RULE: Final = ("libinjection",)
 # Made for values of a query string, the engine takes `80% acrylic and 20% wool` for SQL, and a link for a quotation.
-_SQL: Final = 0
-_evidence: Final = compile_set([r"'|[a-z0-9_]\(", r"""[<>"`]"""])
+_OPERATOR: Final = r"(?:--|[#=<>;%]|/\*|\|\|)"
+_WORD: Final = r"\b(?:select|case|and|or|xor|union|having)\b"
+_CALL: Final = r"[a-z0-9_]\("
+_MARKUP: Final = 0
+_evidence: Final = compile_set(
+    [r"""[<>"`]""", rf"'.*{_OPERATOR}", rf"{_OPERATOR}.*'", rf"{_WORD}.*{_CALL}", rf"{_CALL}.*{_WORD}"]
+)
 _tag: Final = compile_set([r"<[/a-z]"])
 
 
@@ -43,6 +48,6 @@ class Grammar:
         if intervention is None:
             return None
         family = _FAMILIES[intervention.status]
-        if family is Family.SQL_INJECTION and (_SQL not in evidence or match(_tag, text)):
+        if family is Family.SQL_INJECTION and (evidence == [_MARKUP] or match(_tag, text)):
             return None
         return Verdict(family, _RULE, Profile.STRICT)
