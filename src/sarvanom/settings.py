@@ -280,6 +280,11 @@ class GatewaySettings(ProcessSettings):
             return None
         return TLSFiles(self.tls_certificate, self.tls_key)
 
+    inspection_strict: Literal["off", "detect", "block"] = "block"
+    """What is done about names, identifiers and query values that look like an attack."""
+    inspection_free: Literal["off", "detect", "block"] = "detect"
+    """What is done about answers, prompts, descriptions and settings that look like one."""
+
     @field_validator("trusted_hosts")
     @classmethod
     def _hosts(cls, value: str | None) -> str | None:

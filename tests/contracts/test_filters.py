@@ -61,7 +61,7 @@ def wanted_values(column: Column, operator: Operator, items: list[Any]) -> Itera
         case _, Operator.STARTS_WITH:
             return [*{text[:length] for text in there[:12] for length in (1, 40)}, "", "%", "_", "\U0010ffff", "\x00"]
         case _:
-            return [*there[:12], *(text.swapcase() for text in there[:4]), "nothing", "' OR 1=1 --", "", "null"]
+            return [*there[:12], *(text.swapcase() for text in there[:4]), "nothing", "O'R 1=1", "", "null"]
 
 
 def flatten(values: Iterable[Any]) -> Iterable[Any]:

@@ -203,7 +203,7 @@ def test_a_long_line_takes_no_more_memory_than_it_may_have(own: RunningProcess) 
         [result] = post(http, "/settings", b"x" * 200 * 2**20)
     assert result["status"] == 413
     grown = {name: size - before[name] for name, size in peaks(own).items()}
-    assert grown["gateway"] < 8 * 1024, grown
+    assert grown["gateway"] < 16 * 1024, grown  # it holds a line until it has judged it
     assert grown["crud"] < 32 * 1024, grown
 
 

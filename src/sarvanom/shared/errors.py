@@ -88,6 +88,12 @@ class Forbidden(SarvanOMError):
     status, code, title = 403, "forbidden", "Forbidden"
 
 
+class ContentBlocked(SarvanOMError):
+    """A value looks like an attack; `errors` says where it stands, by a JSON Pointer, and never what it is."""
+
+    status, code, title = 403, "content_blocked", "Content blocked"
+
+
 class RouteNotFound(SarvanOMError):
     """No resource of the API has this path."""
 

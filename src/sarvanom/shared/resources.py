@@ -7,7 +7,7 @@ what one resource alone needs is a named hook on it.
 import operator
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -27,6 +27,7 @@ from sarvanom.shared.models.crud_models import (
     UserProfile,
 )
 from sarvanom.shared.models.fields import MAX_ID_LENGTH, ResourceId
+from sarvanom.shared.models.profiles import Profile, field_profiles
 from sarvanom.shared.models.secret_fields import Secret
 
 type ColumnValue = str | int | bool | None
@@ -66,6 +67,7 @@ class Column:
 class Resource[M: ResourceModel]:
     """The declaration of one resource; field names are checked when it is built.
 
+    `profiles` says how closely each field that holds text is inspected; there is none without one.
     `lifetime` is a hook: seconds after which an item, written now, is gone (None: never). What is not logged has no
     history, and revisions of a sequence of its own. `secret` says what is sealed wherever it is kept.
     """
@@ -80,6 +82,7 @@ class Resource[M: ResourceModel]:
     lifetime: Callable[[M], int | None] | None = None
     is_logged: bool = True
     secret: Secret | None = None
+    profiles: Mapping[str, Profile] = field(init=False)
     columns: tuple[Column, ...] = field(init=False)
     write_model: type[M] = field(init=False)
     replace_model: type[M] = field(init=False)
@@ -94,6 +97,7 @@ class Resource[M: ResourceModel]:
             raise ValueError(
                 f"resource {self.collection!r} declares fields that {self.model.__name__} lacks: {unknown}"
             )
+        object.__setattr__(self, "profiles", field_profiles(self.model))
         names = dict.fromkeys(
             (
                 self.id_field,

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from sarvanom.shared.errors import (
+    ContentBlocked,
     InternalError,
     MalformedJSON,
     MalformedRequest,
@@ -32,6 +33,7 @@ from sarvanom.web.sending import send_answer
 _ANY: Final = (
     MalformedRequest,
     RateLimited,
+    ContentBlocked,
     InternalError,
     ServiceUnavailable,
     UpstreamFailed,

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from sarvanom.shared.errors import (
+    ContentBlocked,
     Forbidden,
     IdempotencyKeyReused,
     InternalError,
@@ -30,7 +31,15 @@ from sarvanom.web.request_headers import NDJSON
 
 PROBLEM_SCHEMA: Final = {"$ref": "#/components/schemas/Problem"}
 
-_ANY: Final = (MalformedRequest, RateLimited, InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
+_ANY: Final = (
+    MalformedRequest,
+    ContentBlocked,
+    RateLimited,
+    InternalError,
+    ServiceUnavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
 _ITEM: Final = (InvalidHeader, ResourceNotFound, ValidationFailed)
 _BODY: Final = (MalformedJSON, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 _KEYED: Final = (InvalidHeader, RequestInProgress, IdempotencyKeyReused)

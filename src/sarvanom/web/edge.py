@@ -9,9 +9,11 @@ from structlog.typing import FilteringBoundLogger
 
 from sarvanom.backends.limits.contract import LimitStore
 from sarvanom.security.limits import LimitPolicy
+from sarvanom.web.inspection import Inspection
 from sarvanom.web.limit_headers import LIMIT_HEADERS
 from sarvanom.web.middleware.access_log import AccessLogMiddleware
 from sarvanom.web.middleware.body_limit import BodyLimitMiddleware
+from sarvanom.web.middleware.inspection import InspectionMiddleware
 from sarvanom.web.middleware.limits import LimitMiddleware
 from sarvanom.web.middleware.problems import ProblemMiddleware
 from sarvanom.web.middleware.request_id import RequestIdMiddleware
@@ -40,8 +42,9 @@ def gateway_edge(
     max_body_bytes: int,
     limits: LimitStore,
     limit_policy: LimitPolicy,
+    inspection: Inspection | None = None,
 ) -> list[Middleware]:
-    """Return what stands between strangers and the gateway's routes."""
+    """Return what stands between strangers and the gateway's routes; without an `inspection` nothing is inspected."""
     cors = partial(
         CORSMiddleware,
         allow_origins=cors_origins,
@@ -58,6 +61,7 @@ def gateway_edge(
         partial(TrustedHostMiddleware, allowed=trusted_hosts),
         partial(LimitMiddleware, store=limits, policy=limit_policy),
         partial(BodyLimitMiddleware, limit=max_body_bytes),
+        *([partial(InspectionMiddleware, inspection=inspection)] if inspection is not None else []),
     ]
 
 

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from sarvanom.shared.change_queries import ChangeParams
 from sarvanom.shared.errors import (
+    ContentBlocked,
     IdempotencyKeyReused,
     InternalError,
     InvalidHeader,
@@ -39,6 +40,7 @@ from sarvanom.web.sending import send_answer
 _ANY: Final = (
     MalformedRequest,
     RateLimited,
+    ContentBlocked,
     InternalError,
     ServiceUnavailable,
     UpstreamFailed,

@@ -7,18 +7,23 @@ from importlib.metadata import version
 
 import structlog
 from fastapi import FastAPI
+from structlog.typing import FilteringBoundLogger
 
+from sarvanom.security.inspection.findings import Mode
+from sarvanom.security.inspection.inspector import Inspector
 from sarvanom.security.limits import LimitPolicy
 from sarvanom.services.gateway.limits import limit_store
 from sarvanom.services.gateway.relay import Relay
 from sarvanom.settings import GatewaySettings, split_list
 from sarvanom.shared.clients.service_client import ServiceClient, ServiceClientFactory
 from sarvanom.shared.clients.source_urls import names_https
+from sarvanom.shared.models.profiles import Profile
 from sarvanom.shared.tls import FollowedContext, follow_client
 from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.docs import register_docs
 from sarvanom.web.edge import gateway_edge
 from sarvanom.web.health import register_health
+from sarvanom.web.inspection import Inspection, log_findings
 from sarvanom.web.log_routes import add_log_routes
 from sarvanom.web.resource_routes import add_resource_routes
 from sarvanom.web.service import Service
@@ -32,6 +37,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     hop_tls = _hop_tls(settings)
     hop = ServiceClientFactory().hop(settings.crud_urls, timeout=settings.upstream_timeout, tls=hop_tls)
     limits = limit_store(settings.valkey_url)
+    logger = structlog.get_logger().bind()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -47,12 +53,13 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         version=version("sarvanom"),
         lifespan=lifespan,
         edge=gateway_edge(
-            structlog.get_logger().bind(),
+            logger,
             trusted_hosts=_trusted_hosts(settings),
             cors_origins=split_list(settings.cors_origins),
             max_body_bytes=settings.max_body_bytes,
             limits=limits,
             limit_policy=_limit_policy(settings),
+            inspection=_inspection(settings, logger),
         ),
     )
     if hop_tls is not None:
@@ -90,6 +97,13 @@ def _hop_tls(settings: GatewaySettings) -> FollowedContext | None:
     if settings.crud_ca is None and settings.hop_certificate is None and not names_https(settings.crud_urls):
         return None
     return follow_client(settings.crud_ca, settings.hop_certificate, settings.hop_key)
+
+
+def _inspection(settings: GatewaySettings, logger: FilteringBoundLogger) -> Inspection | None:
+    modes = {Profile.STRICT: Mode(settings.inspection_strict), Profile.FREE: Mode(settings.inspection_free)}
+    if set(modes.values()) == {Mode.OFF}:
+        return None
+    return Inspection(Inspector(), modes, [log_findings(logger)])
 
 
 def _trusted_hosts(settings: GatewaySettings) -> list[str]:

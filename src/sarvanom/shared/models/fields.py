@@ -19,6 +19,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, to_json
 
+from sarvanom.shared.models.profiles import FREE, STRICT, Inspected, Profile
+
 MAX_ID_LENGTH: Final = 255
 MAX_JSON_DEPTH: Final = 100
 MAX_INTEGER: Final = 2**53 - 1
@@ -73,11 +75,12 @@ Timestamp = Annotated[datetime, WithJsonSchema({"type": "string", "format": "dat
 ResourceId = Annotated[
     str,
     StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=ID_PATTERN),
+    Inspected(Profile.OFF, "the grammar of ids has no space, double quote, angle bracket or backslash"),
 ]
-ShortText = Annotated[str, StringConstraints(max_length=255, pattern=_PRINTABLE)]
-LongText = Annotated[str, StringConstraints(max_length=4096, pattern=_PRINTABLE)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_PRINTABLE)]
-Text = Annotated[str, StringConstraints(max_length=100_000)]
+ShortText = Annotated[str, StringConstraints(max_length=255, pattern=_PRINTABLE), STRICT]
+LongText = Annotated[str, StringConstraints(max_length=4096, pattern=_PRINTABLE), STRICT]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_PRINTABLE), STRICT]
+Text = Annotated[str, StringConstraints(max_length=100_000), FREE]
 
 
 def _check_local_part(email: str) -> str:
@@ -129,12 +132,14 @@ Email = Annotated[
     StringConstraints(max_length=254, pattern=EMAIL_PATTERN),
     AfterValidator(_check_local_part),
     Format("email"),
+    Inspected(Profile.OFF, "the grammar of addresses has no space, double quote, angle bracket or backslash"),
 ]
-JsonValue = Annotated[pydantic.JsonValue, AfterValidator(_check_json)]
+JsonValue = Annotated[pydantic.JsonValue, AfterValidator(_check_json), FREE]
 JsonObject = Annotated[
     dict[str, pydantic.JsonValue],
     AfterValidator(_check_json),
     WithJsonSchema({"type": "object", "additionalProperties": True}),
+    FREE,
 ]
 Tags = Annotated[list[Name], Field(max_length=64)]
 
