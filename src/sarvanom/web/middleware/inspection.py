@@ -12,7 +12,6 @@ from sarvanom.web.inspected_lines import INLINE_BYTES, InspectedLines
 from sarvanom.web.inspected_texts import find_resource
 from sarvanom.web.inspection import Inspection
 from sarvanom.web.middleware.body_limit import LINE_LIMIT
-from sarvanom.web.request_headers import NDJSON, declares
 
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _RESTORE: Final = "/import"
@@ -36,7 +35,7 @@ class InspectionMiddleware:
         if scope["method"] in _WITH_BODY:
             path: str = scope["path"]
             resource = find_resource(path)
-            if declares(scope, NDJSON):
+            if LINE_LIMIT in scope:
                 receive, send = self._lines(scope, resource, receive, send)
             elif resource is not None:
                 receive = self._body(resource, receive)

@@ -12,7 +12,7 @@ from sarvanom.security.inspection.inspector import Inspector
 from sarvanom.shared.models.profiles import Profile
 from sarvanom.web.inspected_lines import INLINE_BYTES
 from sarvanom.web.inspection import Inspection
-from sarvanom.web.middleware.body_limit import BodyLimitMiddleware
+from sarvanom.web.middleware.body_limit import LINE_ROUTES, BodyLimitMiddleware
 from sarvanom.web.middleware.inspection import InspectionMiddleware
 from sarvanom.web.middleware.problems import ProblemMiddleware
 from sarvanom.web.middleware.request_id import RequestIdMiddleware
@@ -44,7 +44,8 @@ def app(inspector: Inspector, found: list[Finding]) -> ASGIApp:
 
 async def send(app: ASGIApp, method: str, path: str, body: Sequence[bytes], kind: tuple[bytes, bytes] = JSON) -> Answer:
     headers = [kind, (b"content-length", b"%d" % sum(map(len, body)))]
-    return await ask(app, http_scope(method, path, headers=headers), body=body)
+    routes = {LINE_ROUTES: frozenset({("POST", "/users"), ("POST", "/import"), ("POST", "/elsewhere")})}
+    return await ask(app, http_scope(method, path, headers=headers, **routes), body=body)
 
 
 def cut(body: bytes, size: int) -> list[bytes]:
@@ -106,6 +107,12 @@ async def test_lines_to_nowhere_pass(app: ASGIApp, found: list[Finding]) -> None
     line = orjson.dumps({"username": SQL})
     assert (await send(app, "POST", "/elsewhere", [line], NDJSON)).status == 200
     assert found == []
+
+
+async def test_lines_where_none_are_read_are_judged_as_one_text(app: ASGIApp, found: list[Finding]) -> None:
+    answer = await send(app, "PUT", "/users/ada", [orjson.dumps({"username": SQL})], NDJSON)
+    assert answer.status == 403
+    assert [finding.action for finding in found] == [Mode.BLOCK]
 
 
 async def test_a_caller_who_goes_away_is_not_judged(inspector: Inspector) -> None:
