@@ -143,12 +143,16 @@ def _parse_sort(resource: Resource[Any], sort: str | None) -> tuple[Order, ...]:
 
 
 def _follows_index(resource: Resource[Any], conditions: tuple[Condition, ...], orders: tuple[Order, ...]) -> bool:
-    """Tell whether the rows stand in an index just as they are asked for: all, or those of one service by creation."""
+    """Tell whether the rows stand in an index just as they are asked for: all, or those of one service by creation.
+
+    What expires does not: any number of rows may have to be passed over.
+    """
     names = tuple(order.column.name for order in orders)
     compared = [(condition.column.name, condition.operator) for condition in conditions]
     is_served = not compared or (compared == [("service", Operator.EQUALS)] and names[0] == "created_at")
     runs_one_way = len({order.descending for order in orders}) == 1
-    return is_served and runs_one_way and names == resource.total_order(names[:1])
+    stands_there = is_served and runs_one_way and names == resource.total_order(names[:1])
+    return stands_there and resource.lifetime is None
 
 
 def _parse_fields(resource: Resource[Any], fields: str | None) -> tuple[str, ...] | None:

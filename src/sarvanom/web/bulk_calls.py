@@ -72,9 +72,9 @@ def parse_export(resource: Resource[Any], scope: Scope) -> ResourceCall:
 
 
 def _line_limit(scope: Scope) -> int:
-    """Return how long a line may be: what this service's edge says, or that of the gateway before it."""
-    limit: int | None = scope.get(LINE_LIMIT)
-    if limit is not None:
-        return limit
-    told = next((value for name, value in scope["headers"] if name == _LINE_LIMIT_HEADER), b"")
-    return int(told) if told.isdigit() and len(told) < 12 else DEFAULT_LINE_LIMIT
+    """Return how long a line may be: the least that the edge of this service, and the gateway before it, say."""
+    told = [value for name, value in scope["headers"] if name == _LINE_LIMIT_HEADER]
+    limits = [int(value) for value in told if value.isdigit() and len(value) < 12]
+    if LINE_LIMIT in scope:
+        limits.append(scope[LINE_LIMIT])
+    return min(limits, default=DEFAULT_LINE_LIMIT)

@@ -31,6 +31,8 @@ _EXPOSED = (
     "X-Request-ID",
     *LIMIT_HEADERS,
 )
+_LARGEST_BODY = 32 * 2**20
+"""The most that any gateway may be set to let through."""
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -67,4 +69,9 @@ def gateway_edge(
 
 def crud_edge(logger: FilteringBoundLogger) -> list[Middleware]:
     """Return what stands between the gateway and crud's routes."""
-    return [RequestIdMiddleware, partial(AccessLogMiddleware, logger=logger, level=logging.DEBUG), ProblemMiddleware]
+    return [
+        RequestIdMiddleware,
+        partial(AccessLogMiddleware, logger=logger, level=logging.DEBUG),
+        ProblemMiddleware,
+        partial(BodyLimitMiddleware, limit=_LARGEST_BODY),
+    ]

@@ -1,20 +1,16 @@
 """Who may see secrets in plain."""
 
-from typing import Final
-
 from starlette.types import Scope
 
 from sarvanom.security.principals import ANONYMOUS, Principal
 from sarvanom.security.scopes import SECRETS_READ
 from sarvanom.shared.errors import Forbidden
-
-_PRINCIPAL: Final = "sarvanom.principal"
-"""Where the scope keeps who asks, once that has been proven."""
+from sarvanom.web.middleware.limits import PRINCIPAL
 
 
 def allowed_to_reveal(scope: Scope) -> Principal:
     """Return who asks, if secrets may be shown to them; raises `Forbidden`."""
-    principal: Principal = scope.get(_PRINCIPAL, ANONYMOUS)
+    principal: Principal = scope.get(PRINCIPAL, ANONYMOUS)
     if not principal.may(SECRETS_READ):
         raise Forbidden(f"Secrets are shown in plain only to who has the scope {SECRETS_READ}")
     return principal

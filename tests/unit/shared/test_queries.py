@@ -149,6 +149,10 @@ def test_page_that_has_to_be_sorted_or_looked_for_is_not_bounded(query: str) -> 
     assert not parse_query(USERS, query.encode()).is_bounded
 
 
+def test_what_expires_may_have_to_be_passed_over() -> None:
+    assert not parse_query(CACHE, b"").is_bounded
+
+
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_parameters_of_a_list_are_drawn_without_nulls_and_defaults(resource: Resource[Any]) -> None:
     schema = list_params(resource).model_json_schema()

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from sarvanom.backends.storage.contract import MAX_DOCUMENT_BYTES, Restored
 from sarvanom.backends.storage.snapshots import BATCH_BYTES, BATCH_ROWS
 from sarvanom.shared.errors import FieldError, MalformedJSON, PayloadTooLarge, ValidationFailed
+from sarvanom.shared.json_bounds import check_json
 from sarvanom.shared.models.bulk_models import ExportEnd, ExportHeader
 from sarvanom.shared.models.crud_models import ResourceModel
 from sarvanom.shared.resources import RESOURCES, Resource
@@ -119,7 +120,10 @@ async def read_batches(chunks: AsyncIterable[bytes], reader: ExportReader) -> As
 
 def _validate[T](adapter: TypeAdapter[T], number: int, text: bytes) -> T:
     try:
+        check_json(text)
         return adapter.validate_json(text)
+    except ValidationFailed as error:
+        raise ValidationFailed(f"Line {number} of the export is not valid", errors=error.errors) from None
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         if found["type"] == "json_invalid":

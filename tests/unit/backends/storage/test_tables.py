@@ -62,6 +62,24 @@ def test_index_serves_every_sort_in_both_directions(
         found = plan(connection, resource, text.encode())
         assert "INDEX" in found
         assert "TEMP B-TREE FOR ORDER BY" not in found, found
+    assert "SEARCH" in found, "a later page begins where the one before ended"
+
+
+@pytest.mark.parametrize(
+    ("resource", "query_string"),
+    [
+        (resource, f"{column.name}={1 if column.kind is ColumnKind.INTEGER else 'a'}")
+        for resource in RESOURCES
+        for column in resource.columns
+        if (column.sortable or column.name == "service") and column.kind is not ColumnKind.TIMESTAMP
+    ],
+)
+def test_index_serves_equality_in_the_order_of_creation(
+    connection: apsw.Connection, resource: Resource[Any], query_string: str
+) -> None:
+    found = plan(connection, resource, query_string.encode())
+    assert "SEARCH" in found
+    assert "TEMP B-TREE" not in found, found
 
 
 @pytest.mark.parametrize("query_string", [b"tags__contains=a", b"key__in=a,b", b"key__prefix=a", b"service=a"])

@@ -146,7 +146,7 @@ class Batch:
         effects.deleted.discard(write.id)
         effects.tags[write.id] = tags
         self._log(write, before, place.stored)
-        return Written(self.revision, document, is_new=before is None and write.brings_item)
+        return Written(self.revision, document, is_new=before is None and write.revert is None)
 
     def _delete(self, write: Write, place: _Place) -> Written:
         before = place.stored

@@ -158,7 +158,7 @@ class Transaction:
             self._pending.add_entry(entry_of(write, before, after, revision, self._moment))
         if after is None:
             return Written(revision, None)
-        return Written(revision, after.document, is_new=before is None and write.brings_item)
+        return Written(revision, after.document, is_new=before is None and write.revert is None)
 
     def _created_at(self, write: Write, before: Stored | None) -> str:
         if before is not None:
