@@ -74,7 +74,8 @@ def test_who_leaves_midway_keeps_what_was_answered(port: int, http: httpx2.Clien
 
 def test_a_line_that_is_too_long_is_refused_alone(http: httpx2.Client, id: str) -> None:
     long = setting(f"{id}-2", "x" * 10 * 2**20)
-    results = post(http, "/settings", setting(f"{id}-1"), long, b"", setting(f"{id}-3"))
+    limit = {"sarvanom-line-limit": str(10 * 2**20)}  # as the gateway tells crud
+    results = post(http, "/settings", setting(f"{id}-1"), long, b"", setting(f"{id}-3"), **limit)
     assert [(result["line"], result["status"]) for result in results] == [(1, 201), (2, 413), (4, 201)]
     assert (results[1]["outcome"], results[1]["code"]) == ("refused", "payload_too_large")
 

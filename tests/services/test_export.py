@@ -96,8 +96,8 @@ def test_what_is_exported_restores_and_exports_the_same(filled: RunningProcess, 
         assert untimed(http.get("/export").content) == untimed(text)
         problem_of(http.post("/import", content=text, headers=NDJSON), 409, "store_not_empty")
     grown = {name: size - before[name] for name, size in peaks(empty).items()}
-    assert grown["gateway"] < 8 * 1024, grown
-    assert grown["crud"] < 64 * 1024, grown  # the page caches of three connections
+    assert grown["gateway"] < 16 * 1024, grown  # it holds a line until it has judged it
+    assert grown["crud"] < 96 * 1024, grown  # the page caches of three connections
 
 
 def test_exports_take_no_more_memory_than_pages(filled: RunningProcess) -> None:

@@ -134,10 +134,12 @@ def test_a_raw_byte_beyond_ascii_is_no_http(http: Client) -> None:
         assert ask(port_of(http), target).status == 400
 
 
-def test_a_fragment_or_an_empty_query_is_no_part_of_an_id(http: Client, id: str) -> None:
+def test_an_empty_query_is_no_part_of_an_id_and_a_fragment_none_of_a_target(http: Client, id: str) -> None:
     assert put(http, f"/settings/{id}?").status == 201
-    for tail in ("", "?", "#frag"):
+    for tail in ("", "?"):
         assert ask(port_of(http), f"/settings/{id}{tail}").json()["data"]["setting_key"] == id
+    refused = ask(port_of(http), f"/settings/{id}#frag")
+    assert (refused.status, refused.json()["code"]) == (400, "malformed_request")
 
 
 def test_a_query_is_refused_where_there_are_no_parameters(http: Client, id: str) -> None:
