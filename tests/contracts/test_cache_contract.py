@@ -37,7 +37,7 @@ async def test_entry_is_gone_as_soon_as_its_time_ran_out(service: CRUDServiceCon
     ):
         with pytest.raises(ResourceNotFound):
             await call()
-    assert await keys_with(service, tag) == [forever.key, kept.key]
+    assert await keys_with(service, tag) == [kept.key, forever.key]
     assert (await cache.get(forever.key)).ttl is None
     anew = await cache.create(CACHE_ENTRY.build(keys[0], value="anew", tags=[tag]))
     assert anew.created_at is not None

@@ -58,10 +58,11 @@ def path_texts(path: str) -> Iterator[Text]:
 
 
 def query_texts(query_string: bytes) -> Iterator[Text]:
-    """Yield the names and values of a query string."""
+    """Yield the names and values of a query string; no id that obeys the grammar of ids."""
     for name, value in parse_qsl(query_string.decode("latin-1"), keep_blank_values=True):
         yield Text("query", name, Profile.STRICT)
-        yield Text(f"query/{pointer_token(name)}", value, Profile.STRICT)
+        if name != "id" or not is_valid_id(value):
+            yield Text(f"query/{pointer_token(name)}", value, Profile.STRICT)
 
 
 def header_texts(scope: Scope) -> Iterator[Text]:
