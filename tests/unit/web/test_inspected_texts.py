@@ -52,6 +52,10 @@ def test_names_and_values_of_a_query_string_are_strict() -> None:
     ]
 
 
+def test_an_id_that_obeys_its_grammar_is_no_text_of_a_query() -> None:
+    assert [text.value for text in query_texts(b"id=a'b;--&id=a%20b&name=a'b")] == ["id", "id", "a b", "name", "a'b"]
+
+
 def test_headers_are_looked_at_by_a_list_that_has_no_secrets() -> None:
     headers = [
         (b"user-agent", b"x"),

@@ -75,7 +75,8 @@ def test_count_knows_no_page() -> None:
 
 def test_page_after_another_binds_its_last_values() -> None:
     first = parse_query(DATASETS, b"sort=size")
-    query = parse_query(DATASETS, f"sort=size&cursor={first.cursor([-1, 'a'])}".encode())
+    query = parse_query(DATASETS, f"sort=size&cursor={first.cursor([-1, '2026', 'a'])}".encode())
     statement = page_statement(DATASETS, query, DIALECT, 7)
-    assert (statement.values["after_0"], statement.values["after_1"]) == (-1, "a")
-    assert "(coalesce(datasets.size, -1), datasets.dataset_id) >" in statement.sql.text
+    assert [statement.values[f"after_{index}"] for index in range(3)] == [-1, "2026", "a"]
+    assert "(coalesce(datasets.size, -1), datasets.created_at, datasets.dataset_id) >" in statement.sql.text
+    assert "coalesce(datasets.size, -1) >= " in statement.sql.text
