@@ -21,7 +21,7 @@ from sarvanom.web.connections import ConnectionGuard, ConnectionLimits
 from sarvanom.web.protocol import ProblemProtocol
 from sarvanom.web.service import Service
 
-_COLLECT_AFTER: Final = 20_000
+_COLLECT_AFTER: Final = 100_000
 _GOODBYE_SECONDS: Final = 1.0
 _SWITCH_SECONDS: Final = 0.001
 """How long a thread keeps the interpreter from another: the store's asks for it after every statement."""

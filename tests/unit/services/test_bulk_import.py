@@ -1,18 +1,24 @@
-"""An import as a stream: one group ahead and no more, results before the end, errors after what came before."""
+"""An import as a stream: few groups ahead and no more, results before the end, errors after what came before."""
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.requests import ClientDisconnect
 
 from sarvanom.backends.storage.contract import Document, Write, Written
-from sarvanom.services.crud.bulk_import import import_stream
+from sarvanom.backends.storage.sqlite.store import SQLiteStore
+from sarvanom.services.crud.bulk_import import MAX_SUBMITTED, import_stream
 from sarvanom.services.crud.bulk_lines import GROUP_LINES, LineImport
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
-from sarvanom.shared.resources import SETTINGS
+from sarvanom.shared.models.bulk_models import OnConflict
+from sarvanom.shared.resources import MODELS, SETTINGS
+from sarvanom.web.bulk_lines import Line
+from tests.harness.secrets import sealed
 
 
 class PlayedStore:
@@ -20,14 +26,15 @@ class PlayedStore:
 
     def __init__(self) -> None:
         self.groups: list[int] = []
-        self.may_decide, self.may_go = asyncio.Event(), asyncio.Event()
-        self.may_decide.set()
+        self.may_go = asyncio.Event()
         self.may_go.set()
         self.error: SarvanOMError | None = None
 
+    def prepare(self, write: Write) -> Write:
+        return write
+
     async def write_all(self, writes: Sequence[Write]) -> list[Written]:
         self.groups.append(len(writes))
-        await self.may_decide.wait()
         if self.error is not None:
             raise self.error
         for write in writes:
@@ -52,9 +59,8 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_one_group_is_read_ahead_and_no_more() -> None:
+async def test_one_group_is_read_ahead_of_those_that_the_store_has_and_no_more() -> None:
     store, taken = PlayedStore(), 0
-    store.may_decide.clear()
     store.may_go.clear()
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -66,17 +72,40 @@ async def test_one_group_is_read_ahead_and_no_more() -> None:
     results = results_of(store, chunks())
     first = asyncio.ensure_future(anext(results))
     await settle()
-    assert store.groups == [GROUP_LINES]
-    assert taken == GROUP_LINES + 1, "while the first group is decided"
-    store.may_decide.set()
-    await settle()
-    assert taken == 2 * GROUP_LINES + 1, "while it is stored"
+    assert store.groups == [GROUP_LINES] * MAX_SUBMITTED
+    assert taken == (MAX_SUBMITTED + 1) * GROUP_LINES + 1
     store.may_go.set()
     assert (await first).count(b"\n") == GROUP_LINES
     await settle()
-    assert taken == 2 * GROUP_LINES + 1
+    assert taken == (MAX_SUBMITTED + 2) * GROUP_LINES + 1, "nothing is read for a caller that takes no results"
     rest = b"".join([chunk async for chunk in results])
     assert rest.count(b"\n") == 9 * GROUP_LINES
+
+
+async def test_groups_are_stored_in_the_order_of_their_lines_although_secrets_take_their_time(tmp_path: Path) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        secret = json.dumps({"model_name": "m", "provider": "first", "parameters": {"api_key": "k" * 5000}}).encode()
+        for _ in range(GROUP_LINES):
+            yield secret + b"\n"
+        yield b'{"model_name":"m","provider":"last"}\n'
+
+    inner = SQLiteStore(tmp_path / "s.db")
+    imported = LineImport(MODELS, sealed(inner), OnConflict.REPLACE, line_limit=10**6)
+    text = b"".join([chunk async for chunk in import_stream(imported, chunks())])
+    revisions = [json.loads(result)["revision"] for result in text.splitlines()]
+    assert revisions == list(range(1, GROUP_LINES + 2))
+    stored = await inner.read(MODELS, "m")
+    assert stored is not None
+    assert json.loads(stored.body)["provider"] == "last"
+    await inner.aclose()
+
+
+async def test_lines_leave_no_garbage_behind() -> None:
+    lines = LineImport(SETTINGS, PlayedStore(), line_limit=10**6)  # type: ignore[arg-type]
+    gc.collect()
+    for number in range(100):
+        lines.read(Line(number, line(number)))
+    assert gc.collect() == 0, "a cycle keeps every line until a collection of garbage"
 
 
 async def test_what_has_arrived_goes_together_and_waits_for_nothing() -> None:

@@ -114,7 +114,7 @@ class Write:
     """A change of one resource.
 
     `item` is what `decide` stores, where that does not depend on what is stored; `text` is its JSON text, if that has
-    been made already, which then need not be done by who writes for all.
+    been made already, which then need not be done by who writes for all. `is_prepared` is for `Store.prepare` to set.
     """
 
     resource: Resource[Any]
@@ -124,6 +124,7 @@ class Write:
     origin: Origin = NOBODY
     revert: Revert | None = None
     text: bytes | None = None
+    is_prepared: bool = False
 
     @property
     def brings_item(self) -> bool:
@@ -160,9 +161,22 @@ class Store(ABC):
             SarvanOMError: whatever `decide` raised.
         """
 
+    def prepare(self, write: Write) -> Write:
+        """Return what to give to `write_all` instead, with that done which does not depend on what is stored.
+
+        Nobody has to call this: who has many writes spreads the work over the time in which they come in.
+
+        Raises:
+            ValidationFailed: the write is refused as it stands.
+        """
+        return write
+
     @abstractmethod
     async def write_all(self, writes: Sequence[Write]) -> list[Written | SarvanOMError]:
-        """Carry out several writes in their order, each with the outcome that `write` returns or raises."""
+        """Carry out several writes in their order, each with the outcome that `write` returns or raises.
+
+        Calls about one resource are carried out in the order in which they were made, also if none was waited for.
+        """
 
     @abstractmethod
     async def list(self, resource: Resource[Any], query: ListQuery) -> DocumentPage:

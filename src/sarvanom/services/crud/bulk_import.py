@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import suppress
 from typing import Final
 
 from sarvanom.services.crud.bulk_lines import GROUP_LINES, Entry, LineImport
 from sarvanom.web.bulk_lines import LineSplitter
 
 GROUP_BYTES: Final = 4 * 2**20
+_LINES_AT_ONCE: Final = 64
+"""Lines that are read, and their secrets sealed, before others have their turn."""
+MAX_SUBMITTED: Final = 2
+"""Groups that the store has at once: it begins with one as soon as it has done the other."""
 
 
 class _Arrivals:
-    """What has been read and not yet taken: at most one group, so that one is read while another is stored."""
+    """What has been read and not yet taken: at most one group."""
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
@@ -20,11 +23,10 @@ class _Arrivals:
         self._has_ended = False
         self._news = asyncio.Event()
         self._room = asyncio.Event()
-        self._room.set()
 
     async def put(self, entry: Entry, size: int) -> None:
         """Add an entry, once there is room."""
-        while not self._room.is_set() or self._is_full:
+        while len(self._entries) >= GROUP_LINES or self._size >= GROUP_BYTES:
             self._room.clear()
             await self._room.wait()
         self._entries.append(entry)
@@ -42,41 +44,62 @@ class _Arrivals:
             self._news.clear()
             await self._news.wait()
         taken, self._entries, self._size = self._entries, [], 0
-        self._room.clear()
+        self._room.set()
         return taken
 
-    def make_room(self) -> None:
-        """Let the group after the one that was taken be read."""
-        self._room.set()
 
-    @property
-    def _is_full(self) -> bool:
-        return len(self._entries) >= GROUP_LINES or self._size >= GROUP_BYTES
+class _Submissions:
+    """Groups that the store has been given, in their order."""
+
+    def __init__(self, lines: LineImport) -> None:
+        self._lines = lines
+        self._tasks: asyncio.Queue[asyncio.Task[list[bytes]] | None] = asyncio.Queue()
+        self._room = asyncio.Semaphore(MAX_SUBMITTED)
+        self._under_way: set[asyncio.Task[list[bytes]]] = set()
+
+    async def submit_all(self, arrivals: _Arrivals) -> None:
+        """Give the store what arrives, until nothing more does."""
+        try:
+            while True:
+                await self._room.acquire()
+                entries = await arrivals.take()
+                if not entries:
+                    break
+                # Begun at once, for the store carries out groups in the order in which it is called.
+                task = asyncio.eager_task_factory(asyncio.get_running_loop(), self._lines.carry_out(entries))
+                self._under_way.add(task)
+                self._tasks.put_nowait(task)
+        finally:
+            self._tasks.put_nowait(None)
+
+    async def results(self) -> AsyncGenerator[bytes]:
+        """Yield the results of each group."""
+        while task := await self._tasks.get():
+            results = await task
+            self._under_way.discard(task)
+            self._room.release()
+            yield b"".join(results)
+
+    async def aclose(self) -> None:
+        """Wait no longer for what the store has."""
+        await _cancel(*self._under_way)
 
 
 async def import_stream(lines: LineImport, chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes]:
-    """Yield the results of lines, in their order, group by group; nothing is read ahead but the next group.
+    """Yield the results of lines, in their order, group by group; one group is read ahead of those that the store has.
 
     Raises what `chunks` raises, once what came before has been answered.
     """
-    arrivals = _Arrivals()
-    loop = asyncio.get_running_loop()
-
-    def on_decided() -> None:
-        # Any earlier, reading on would contend with the store's thread for the interpreter.
-        with suppress(RuntimeError):  # the loop is closed: nobody reads any more
-            loop.call_soon_threadsafe(arrivals.make_room)
-
+    arrivals, submissions = _Arrivals(), _Submissions(lines)
     reading = asyncio.create_task(_read(lines, chunks, arrivals))
+    submitting = asyncio.create_task(submissions.submit_all(arrivals))
     try:
-        while entries := await arrivals.take():
-            results = await lines.carry_out(entries, on_decided)
-            arrivals.make_room()
-            yield b"".join(results)
+        async for results in submissions.results():
+            yield results
         await reading
     finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        await _cancel(reading, submitting)
+        await submissions.aclose()
 
 
 async def _read(lines: LineImport, chunks: AsyncIterable[bytes], arrivals: _Arrivals) -> None:
@@ -85,7 +108,15 @@ async def _read(lines: LineImport, chunks: AsyncIterable[bytes], arrivals: _Arri
         async for chunk in chunks:
             for line in splitter.feed(chunk):
                 await arrivals.put(lines.read(line), len(line.text or b""))
+                if line.number % _LINES_AT_ONCE == 0:
+                    await asyncio.sleep(0)
         for line in splitter.finish():
             await arrivals.put(lines.read(line), len(line.text or b""))
     finally:
         arrivals.end()
+
+
+async def _cancel(*tasks: asyncio.Task[object]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

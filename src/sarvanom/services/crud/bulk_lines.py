@@ -1,6 +1,6 @@
 """Lines into a collection: what each asks for, and what came of it."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from typing import Any, Final, NamedTuple
@@ -27,27 +27,30 @@ class Refused(NamedTuple):
     error: SarvanOMError
 
 
-class LineWrite:
-    """What a line asks for; `before` is what the last decision was told, which is the one that counted."""
+class _Decision:
+    """What a line decides; `before` is what it was told last, which is what counted."""
 
-    __slots__ = ("_import", "before", "item", "number", "on_decided", "write")
+    __slots__ = ("_import", "_item", "before")
 
-    def __init__(self, owner: "LineImport", number: int, item: ResourceModel, origin: Origin) -> None:
+    def __init__(self, owner: "LineImport", item: ResourceModel) -> None:
         self._import = owner
-        self.number = number
-        self.item = item
+        self._item = item
         self.before: Document | None = None
-        self.on_decided: Callable[[], object] | None = None
-        self.write = Write(owner.resource, owner.resource.id_of(item), self.decide, item, origin, text=item.to_json())
 
-    def decide(self, current: Document | None) -> ResourceModel:
+    def __call__(self, current: Document | None) -> ResourceModel:
         """Return the item, or refuse it because its id is taken."""
         self.before = current
-        if self.on_decided is not None:
-            self.on_decided()
         if current is not None and self._import.on_conflict is not OnConflict.REPLACE:
             raise id_taken(self._import.resource)
-        return self.item
+        return self._item
+
+
+class LineWrite(NamedTuple):
+    """What a line asks for. Nothing in it refers back to it, so that it goes without a collection of garbage."""
+
+    number: int
+    write: Write
+    decision: _Decision
 
 
 type Entry = LineWrite | Refused
@@ -74,18 +77,18 @@ class LineImport:
         if text is None:
             return Refused(number, PayloadTooLarge(f"A line may have at most {self.line_limit} bytes"))
         try:
-            return LineWrite(self, number, parse_model(self.resource.write_model, text), self._origin(number, text))
+            item = parse_model(self.resource.write_model, text)
+            decision = _Decision(self, item)
+            origin = self._origin(number, text)
+            id = self.resource.id_of(item)
+            write = self.store.prepare(Write(self.resource, id, decision, item, origin, text=item.to_json()))
         except SarvanOMError as error:
             return Refused(number, error)
+        return LineWrite(number, write, decision)
 
-    async def carry_out(self, entries: Sequence[Entry], on_decided: Callable[[], object] = lambda: None) -> list[bytes]:
-        """Store what was asked for, as one group, and return a result for each line.
-
-        `on_decided` is called, perhaps in another thread, when the last line has been decided and is being stored.
-        """
+    async def carry_out(self, entries: Sequence[Entry]) -> list[bytes]:
+        """Store what was asked for, as one group, and return a result for each line."""
         asked = [entry for entry in entries if isinstance(entry, LineWrite)]
-        if asked:
-            asked[-1].on_decided = on_decided
         outcomes = iter(await self._store([entry.write for entry in asked]) if asked else ())
         return [
             _refusal(entry.number, None, entry.error)
@@ -108,7 +111,7 @@ class LineImport:
         return self.origins.of_line(self.request_id, key, asked + text)
 
     def _result(self, entry: LineWrite, outcome: Written | SarvanOMError) -> bytes:
-        id, number, before = entry.write.id, entry.number, entry.before
+        id, number, before = entry.write.id, entry.number, entry.decision.before
         if isinstance(outcome, SarvanOMError):
             if isinstance(outcome, ResourceConflict) and before is not None and self.on_conflict is OnConflict.SKIP:
                 return _success(number, 200, Outcome.SKIPPED, id, before.revision)

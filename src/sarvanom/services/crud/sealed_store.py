@@ -1,6 +1,5 @@
 """A store whose secrets are sealed: the one place between what is kept and what is read."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, contextmanager
 from dataclasses import replace
@@ -58,16 +57,17 @@ class SealedStore(Store):
     async def write(self, write: Write) -> Written:
         if write.resource.secret is None:
             return await self.inner.write(write)
-        return _masked_outcome(await self.inner.write(self._sealed(write)))
+        return _masked_outcome(await self.inner.write(self.prepare(write)))
+
+    def prepare(self, write: Write) -> Write:
+        if write.resource.secret is None or write.is_prepared:
+            return write
+        sealed = self._sealed(write)
+        sealed.is_prepared = True
+        return sealed
 
     async def write_all(self, writes: Sequence[Write]) -> list[Written | SarvanOMError]:
-        if all(write.resource.secret is None for write in writes):
-            return await self.inner.write_all(writes)
-        prepared: list[Write | SarvanOMError] = []
-        for write in writes:
-            prepared.append(self._attempt(write))
-            if prepared[-1] is not write:
-                await asyncio.sleep(0)  # sealing takes its time, and others have requests too
+        prepared = [self._attempt(write) for write in writes]
         sealed = [one for one in prepared if isinstance(one, Write)]
         outcomes = iter(await self.inner.write_all(sealed) if sealed else ())
         return [_told(next(outcomes)) if isinstance(one, Write) else one for one in prepared]
@@ -123,7 +123,7 @@ class SealedStore(Store):
 
     def _attempt(self, write: Write) -> Write | SarvanOMError:
         try:
-            return write if write.resource.secret is None else self._sealed(write)
+            return self.prepare(write)
         except SarvanOMError as error:
             return error
 

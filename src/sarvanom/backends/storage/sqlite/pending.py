@@ -19,7 +19,7 @@ from sarvanom.backends.storage.log_statements import CHANGE_FIELDS, KEY_FIELDS
 from sarvanom.backends.storage.tables import TABLES
 from sarvanom.shared.resources import Resource
 
-_STATEMENT_ROWS: Final = (256, 64, 16, 4, 1)
+_STATEMENT_ROWS: Final = (512, 128, 32, 8, 1)
 """How many rows a statement inserts: few sizes, so that each is compiled once."""
 
 type _Place = tuple[str, str]
