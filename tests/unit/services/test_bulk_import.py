@@ -55,7 +55,7 @@ def results_of(store: Any, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]
 
 
 async def settle() -> None:
-    for _ in range(20):
+    for _ in range(200):
         await asyncio.sleep(0)
 
 
