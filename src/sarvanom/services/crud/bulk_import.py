@@ -4,12 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Final
 
-from sarvanom.services.crud.bulk_lines import GROUP_LINES, Entry, LineImport
+from sarvanom.services.crud.bulk_lines import GROUP_LINES, Entry, LineImport, LineWrite
 from sarvanom.web.bulk_lines import LineSplitter
 
 GROUP_BYTES: Final = 4 * 2**20
-_LINES_AT_ONCE: Final = 64
-"""Lines that are read, and their secrets sealed, before others have their turn."""
 MAX_SUBMITTED: Final = 2
 """Groups that the store has at once: it begins with one as soon as it has done the other."""
 
@@ -107,9 +105,10 @@ async def _read(lines: LineImport, chunks: AsyncIterable[bytes], arrivals: _Arri
     try:
         async for chunk in chunks:
             for line in splitter.feed(chunk):
-                await arrivals.put(lines.read(line), len(line.text or b""))
-                if line.number % _LINES_AT_ONCE == 0:
-                    await asyncio.sleep(0)
+                entry = lines.read(line)
+                await arrivals.put(entry, len(line.text or b""))
+                if isinstance(entry, LineWrite) and entry.is_sealed:
+                    await asyncio.sleep(0)  # sealing takes its time, and others have requests too
         for line in splitter.finish():
             await arrivals.put(lines.read(line), len(line.text or b""))
     finally:

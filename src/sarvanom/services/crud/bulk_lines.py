@@ -30,11 +30,11 @@ class Refused(NamedTuple):
 class _Decision:
     """What a line decides; `before` is what it was told last, which is what counted."""
 
-    __slots__ = ("_import", "_item", "before")
+    __slots__ = ("_import", "before", "item")
 
     def __init__(self, owner: "LineImport", item: ResourceModel) -> None:
         self._import = owner
-        self._item = item
+        self.item = item
         self.before: Document | None = None
 
     def __call__(self, current: Document | None) -> ResourceModel:
@@ -42,7 +42,7 @@ class _Decision:
         self.before = current
         if current is not None and self._import.on_conflict is not OnConflict.REPLACE:
             raise id_taken(self._import.resource)
-        return self._item
+        return self.item
 
 
 class LineWrite(NamedTuple):
@@ -51,6 +51,11 @@ class LineWrite(NamedTuple):
     number: int
     write: Write
     decision: _Decision
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it has secrets, which were sealed when it was read."""
+        return self.write.item is not self.decision.item
 
 
 type Entry = LineWrite | Refused
