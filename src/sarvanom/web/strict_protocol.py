@@ -9,6 +9,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sarvanom.shared.errors import HeadTooLarge, MalformedRequest, SarvanOMError, TargetTooLong
+from sarvanom.web.joined_answer import JoinedAnswer
 from sarvanom.web.problems import PROBLEM_JSON, problem_body
 from sarvanom.web.targets import check_target
 
@@ -92,6 +93,7 @@ class StrictProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._skipped = self._framing()
         super().on_headers_complete()
+        self.cycle.transport = JoinedAnswer(self.cycle, self.transport, self.loop)  # type: ignore[assignment]
         self._head_is_open = False
         self._body_is_open = True
 
