@@ -12,7 +12,7 @@ from typing import Final
 _LETTER: Final = "z"
 _TABLE_SIZE: Final = 0x20000
 _BEST_FIT: Final = {
-    **dict.fromkeys("\u02b9\u02bb\u02bc\u02c8\u2018\u2019\u201a\u201b\u2032", "'"),
+    **dict.fromkeys("\u00b4\u02b9\u02bb\u02bc\u02c8\u2018\u2019\u201a\u201b\u2032", "'"),
     **dict.fromkeys("\u02ba\u201c\u201d\u201e\u201f\u2033", '"'),
     **dict.fromkeys("\u2010\u2011\u2012\u2014\u2212", "-"),
     **dict.fromkeys("\u2039\u2329\u27e8\u3008", "<"),

@@ -16,13 +16,23 @@ SecRule REQUEST_HEADERS:markup "@detectXSS" "id:2,phase:1,deny,status:452,nolog"
 """
 _FAMILIES: Final = {451: Family.SQL_INJECTION, 452: Family.CROSS_SITE_SCRIPTING}
 _RULE: Final = ("libinjection",)
-# Made for values of a query string, the engine takes `80% acrylic and 20% wool` for SQL, and a link for a quotation.
+# Made for values of a query string, the engine takes `80% acrylic and 20% wool` for SQL, and a link for a quotation. It is
+# believed about SQL where a quote is followed by an operator, and there is one that prose does not have.
 _OPERATOR: Final = r"(?:--|[#=<>;%]|/\*|\|\|)"
-_WORD: Final = r"\b(?:select|case|and|or|xor|union|having)\b"
+_OPERATED: Final = r"""(?:'\)*|"\)+)\s*(?:[=<>|^%~]|[&*/+-]\s*['"0-9(])"""
+_WORD: Final = r"\b(?:select|case|union|having)\b"
 _CALL: Final = r"[a-z0-9_]\("
 _MARKUP: Final = 0
 _evidence: Final = compile_set(
-    [r"""[<>"`]""", rf"'.*{_OPERATOR}", rf"{_OPERATOR}.*'", rf"{_WORD}.*{_CALL}", rf"{_CALL}.*{_WORD}"]
+    [
+        r"""[<>"`]""",
+        r"'\)*\s*(?:[=<>%]|\|\|)",
+        r"[a-z0-9]'--",
+        rf"{_OPERATED}.*{_OPERATOR}",
+        rf"{_OPERATOR}.*{_OPERATED}",
+        rf"{_WORD}.*{_CALL}",
+        rf"{_CALL}.*{_WORD}",
+    ]
 )
 _tag: Final = compile_set([r"<[/a-z]"])
 _MARKUP_SIGNS: Final = (b"<", b"=")
