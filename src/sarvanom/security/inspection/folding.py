@@ -13,7 +13,7 @@ from typing import Final
 _LETTER: Final = "z"
 _TABLE_SIZE: Final = 0x20000
 _FEW: Final = 32
-"""How many characters there are for one beyond ASCII at least, if those are looked up by themselves: it takes less time."""
+"""From how many characters for one beyond ASCII on it takes less time to look up those alone."""
 _BEST_FIT: Final = {
     **dict.fromkeys("\u00b4\u02b9\u02bb\u02bc\u02c8\u2018\u2019\u201a\u201b\u2032", "'"),
     **dict.fromkeys("\u02ba\u201c\u201d\u201e\u201f\u2033", '"'),

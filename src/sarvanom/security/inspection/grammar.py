@@ -16,8 +16,8 @@ SecRule REQUEST_HEADERS:markup "@detectXSS" "id:2,phase:1,deny,status:452,nolog"
 """
 _FAMILIES: Final = {451: Family.SQL_INJECTION, 452: Family.CROSS_SITE_SCRIPTING}
 _RULE: Final = ("libinjection",)
-# Made for values of a query string, the engine takes `80% acrylic and 20% wool` for SQL, and a link for a quotation. It is
-# believed about SQL where a quote is followed by an operator, and there is one that prose does not have.
+# Made for values of a query string, the engine takes `80% acrylic and 20% wool` for SQL, and a link for a quotation.
+# It is believed about SQL where a quote is followed by an operator, and there is one that prose does not have.
 _OPERATOR: Final = r"(?:--|[#=<>;%]|/\*|\|\|)"
 _OPERATED: Final = r"""(?:'\)*|"\)+)\s*(?:[=<>|^%~]|[&*/+-]\s*['"0-9(])"""
 _WORD: Final = r"\b(?:select|case|union|having)\b"
@@ -36,7 +36,7 @@ _evidence: Final = compile_set(
 )
 _tag: Final = compile_set([r"<[/a-z]"])
 _MARKUP_SIGNS: Final = (b"<", b"=")
-"""Without one of these there is neither a tag nor an attribute with a value, and nothing for the slower of the rules."""
+"""Without one of these there is neither a tag nor an attribute with a value, and nothing for the slower rule."""
 
 
 class Grammar:
