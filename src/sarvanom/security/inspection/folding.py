@@ -5,14 +5,17 @@ NFKC does, but a character at a time, since the order of accents means nothing h
 about. No keyword has a letter beyond ASCII, so that every other letter becomes one that stands for "some letter".
 """
 
+import re
 import unicodedata
 from functools import cache
 from typing import Final
 
 _LETTER: Final = "z"
 _TABLE_SIZE: Final = 0x20000
+_FEW: Final = 32
+"""From how many characters for one beyond ASCII on it takes less time to look up those alone."""
 _BEST_FIT: Final = {
-    **dict.fromkeys("\u02b9\u02bb\u02bc\u02c8\u2018\u2019\u201a\u201b\u2032", "'"),
+    **dict.fromkeys("\u00b4\u02b9\u02bb\u02bc\u02c8\u2018\u2019\u201a\u201b\u2032", "'"),
     **dict.fromkeys("\u02ba\u201c\u201d\u201e\u201f\u2033", '"'),
     **dict.fromkeys("\u2010\u2011\u2012\u2014\u2212", "-"),
     **dict.fromkeys("\u2039\u2329\u27e8\u3008", "<"),
@@ -27,6 +30,7 @@ _BEST_FIT: Final = {
 }
 """What a conversion to a narrower character set, or somebody's word processor, makes of what NFKC leaves alone."""
 _INVISIBLE: Final = ("Mn", "Me", "Cf")
+_beyond_ascii: Final = re.compile("[^\0-\x7f]++")
 _IN_BYTES: Final = bytes(
     0x20 if byte < 0x20 or byte == 0x7F else ord(_LETTER) if byte > 0x7F else byte for byte in range(256)
 ).lower()
@@ -35,9 +39,17 @@ _IN_BYTES: Final = bytes(
 def fold(text: str) -> bytes:
     """Return the text in lower-case ASCII, control characters as spaces; NUL and what is invisible is left out."""
     if not text.isascii():
-        text = text.translate(_table())
+        text = _fold_foreign(text)
     # A character beyond the table is several bytes, each of which becomes a letter.
     return text.encode("utf-8", "surrogatepass").translate(_IN_BYTES, b"\0")
+
+
+def _fold_foreign(text: str) -> str:
+    table = _table()
+    foreign = len(text) - len(text.encode("ascii", "ignore"))
+    if foreign * _FEW > len(text):
+        return text.translate(table)
+    return _beyond_ascii.sub(lambda found: found[0].translate(table), text)
 
 
 @cache

@@ -12,23 +12,35 @@ _RULES: Final = """
 SecRuleEngine On
 SecAuditEngine Off
 SecRule REQUEST_HEADERS:value "@detectSQLi" "id:1,phase:1,deny,status:451,nolog"
-SecRule REQUEST_HEADERS:value "@detectXSS" "id:2,phase:1,deny,status:452,nolog"
+SecRule REQUEST_HEADERS:markup "@detectXSS" "id:2,phase:1,deny,status:452,nolog"
 """
 _FAMILIES: Final = {451: Family.SQL_INJECTION, 452: Family.CROSS_SITE_SCRIPTING}
 _RULE: Final = ("libinjection",)
 # Made for values of a query string, the engine takes `80% acrylic and 20% wool` for SQL, and a link for a quotation.
+# It is believed about SQL where a quote is followed by an operator, and there is one that prose does not have.
 _OPERATOR: Final = r"(?:--|[#=<>;%]|/\*|\|\|)"
-_WORD: Final = r"\b(?:select|case|and|or|xor|union|having)\b"
+_OPERATED: Final = r"""(?:'\)*|"\)+)\s*(?:[=<>|^%~]|[&*/+-]\s*['"0-9(])"""
+_WORD: Final = r"\b(?:select|case|union|having)\b"
 _CALL: Final = r"[a-z0-9_]\("
 _MARKUP: Final = 0
 _evidence: Final = compile_set(
-    [r"""[<>"`]""", rf"'.*{_OPERATOR}", rf"{_OPERATOR}.*'", rf"{_WORD}.*{_CALL}", rf"{_CALL}.*{_WORD}"]
+    [
+        r"""[<>"`]""",
+        r"'\)*\s*(?:[=<>%]|\|\|)",
+        r"[a-z0-9]'--",
+        rf"{_OPERATED}.*{_OPERATOR}",
+        rf"{_OPERATOR}.*{_OPERATED}",
+        rf"{_WORD}.*{_CALL}",
+        rf"{_CALL}.*{_WORD}",
+    ]
 )
 _tag: Final = compile_set([r"<[/a-z]"])
+_MARKUP_SIGNS: Final = (b"<", b"=")
+"""Without one of these there is neither a tag nor an attribute with a value, and nothing for the slower rule."""
 
 
 class Grammar:
-    """The engine with its rules; one value is one transaction with a single header."""
+    """The engine with its rules; one value is one transaction, and a header for each rule that is to see it."""
 
     def __init__(self) -> None:
         self._engine = ModSecurity()
@@ -42,7 +54,10 @@ class Grammar:
         if not evidence:
             return None
         transaction = Transaction(self._engine, self._rules, "-")
-        transaction.add_request_header("value", text.decode("ascii"))
+        value = text.decode("ascii")
+        transaction.add_request_header("value", value)
+        if any(sign in text for sign in _MARKUP_SIGNS):
+            transaction.add_request_header("markup", value)
         transaction.process_request_headers()
         intervention = transaction.intervention()
         if intervention is None:

@@ -30,6 +30,7 @@ from sarvanom.security.inspection.folding import fold
         ("\ud800", b" "),
         ("scr\u0131pt", b"script"),
         ("a\u2013b\u2014c", b"a--b-c"),
+        ("a\u00b4 b", b"a' b"),
     ],
 )
 def test_a_text_is_folded(text: str, folded: bytes) -> None:
@@ -42,6 +43,12 @@ def test_what_is_folded_is_printable_ascii_in_lower_case_and_stays(text: str) ->
     assert all(0x20 <= byte < 0x7F for byte in folded)
     assert folded == folded.lower()
     assert fold(folded.decode()) == folded
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_a_text_is_folded_alike_beside_much_ascii(text: str) -> None:
+    """Few characters beyond ASCII are looked up in another way than many."""
+    assert fold("x" * 4096 + text) == b"x" * 4096 + fold(text)
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E)))

@@ -37,6 +37,8 @@ def test_an_attack_has_a_family(grammar: Grammar, text: bytes, family: Family) -
         b"see `the_name` (twice)",
         b"<a href=\"/x\">l'art</a> and d'or",
         b"7,7--",
+        b"linen' -silk -wool' --cotton -hemp ;",
+        b"seven of 'best' # 8",
     ],
 )
 def test_what_has_no_evidence_is_honest(grammar: Grammar, text: bytes) -> None:
