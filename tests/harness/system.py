@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.harness import identity
+
 START_SECONDS = 30.0
 
 
@@ -56,6 +58,7 @@ class RunningProcess:
             "SARVANOM_CRUD_PORT": str(self.crud_port),
             "SARVANOM_CRUD_URLS": self.crud_url,
             "SARVANOM_LOG_FORMAT": "json",
+            **identity.SETTINGS,
             **self.settings,
         }
         with self.log.open("ab") as log:

@@ -12,6 +12,7 @@ from pathlib import Path
 from sarvanom.shared.clients.service_client import CRUDServiceClient, ServiceClient, ServiceClientFactory
 from sarvanom.shared.errors import ServiceUnavailable, UpstreamFailed, UpstreamTimeout
 from sarvanom.shared.models.crud_models import SystemSetting
+from tests.harness.identity import SigningTransport
 from tests.harness.system import RunningProcess, running_crud
 
 WRITES = 10_000
@@ -42,7 +43,7 @@ def setting(number: int) -> SystemSetting:
 @asynccontextmanager
 async def lean_client(url: str) -> AsyncIterator[CRUDServiceClient]:
     """Connect as the gateway does; the caller's own client costs the test ten times as much."""
-    async with CRUDServiceClient(ServiceClient(ServiceClientFactory().hop(url))) as client:
+    async with CRUDServiceClient(ServiceClient(SigningTransport(ServiceClientFactory().hop(url)))) as client:
         yield client
 
 

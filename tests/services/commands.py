@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.harness import identity
 from tests.harness.system import RunningProcess, answers
 
 SARVANOM = Path(sys.executable).with_name("sarvanom")
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment without its own settings of SarvanOM, and with these."""
+    """Return this process's environment without its own settings of SarvanOM, with those of identity and with these."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SARVANOM_")}
-    return {**inherited, **settings}
+    return {**inherited, **identity.SETTINGS, "SARVANOM_API_KEY": identity.ADMIN_KEY, **settings}
 
 
 def run(

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import orjson
 
+from tests.harness.identity import identity_lines
+
 SECONDS = 20.0
 
 
@@ -63,6 +65,7 @@ class EventStream:
         lines = [f"{method} {target} HTTP/1.1", "host: localhost", "accept: text/event-stream"]
         if last_event_id is not None:
             lines.append(f"last-event-id: {last_event_id}")
+        lines += identity_lines(method, target)
         self.writer.write("\r\n".join([*lines, "", ""]).encode())
         async with asyncio.timeout(SECONDS):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")

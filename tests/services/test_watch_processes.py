@@ -14,6 +14,7 @@ from sarvanom.shared.clients.service_client import ServiceClientFactory
 from sarvanom.shared.errors import RevisionCompacted
 from tests.contracts.conftest import migrated_database
 from tests.contracts.samples import MODEL, new_id
+from tests.harness.identity import ADMIN_HEADERS, ADMIN_KEY, SignedRequests
 from tests.harness.system import running_crud, running_system
 from tests.services.event_streams import open_stream, watch
 
@@ -45,7 +46,7 @@ async def test_watchers_of_two_workers_see_the_same_soon(tmp_path: Path, databas
             delays = []
             for number in range(30):
                 limits = httpx2.Limits(max_keepalive_connections=0)
-                async with httpx2.AsyncClient(base_url=system.crud_url, limits=limits) as client:
+                async with httpx2.AsyncClient(base_url=system.crud_url, limits=limits, auth=SignedRequests()) as client:
                     revision = await create(client)
                 written = time.perf_counter()
                 changes = await asyncio.gather(*(watcher.change() for watcher in watchers))
@@ -65,7 +66,7 @@ async def test_system_stops_at_once_though_it_is_watched(tmp_path: Path) -> None
             ]
             for port in (system.crud_port, system.gateway_port):
                 await stack.enter_async_context(open_stream(port, limit=8192))
-            async with httpx2.AsyncClient(base_url=system.crud_url) as client:
+            async with httpx2.AsyncClient(base_url=system.crud_url, auth=SignedRequests()) as client:
                 value = "x" * 9_000_000
                 await client.post("/settings", json={"setting_key": "large", "setting_value": value})
             await asyncio.gather(*(watcher.change() for watcher in watchers))
@@ -79,7 +80,7 @@ async def test_system_stops_at_once_though_it_is_watched(tmp_path: Path) -> None
 
 async def test_client_watches_on_when_crud_comes_back(tmp_path: Path) -> None:
     with running_system(tmp_path) as system:
-        async with ServiceClientFactory().crud(system.gateway_url) as client:
+        async with ServiceClientFactory().crud(system.gateway_url, api_key=ADMIN_KEY) as client:
             seen: list[int] = []
 
             async def follow() -> None:
@@ -102,7 +103,7 @@ async def test_client_watches_on_when_crud_comes_back(tmp_path: Path) -> None:
 
 async def test_what_retention_has_removed_is_gone_for_watchers_too(tmp_path: Path) -> None:
     with running_system(tmp_path, SARVANOM_HISTORY_CHANGES="5") as system:
-        async with httpx2.AsyncClient(base_url=system.gateway_url) as client:
+        async with httpx2.AsyncClient(base_url=system.gateway_url, headers=ADMIN_HEADERS) as client:
             for _ in range(12):
                 await create(client)
             async with asyncio.timeout(20):
@@ -123,7 +124,7 @@ async def test_what_retention_has_removed_is_gone_for_watchers_too(tmp_path: Pat
             async with watch(port, last_event_id=7) as stream:
                 assert [change["revision"] for change in await stream.changes(5)] == [8, 9, 10, 11, 12]
         async with (
-            ServiceClientFactory().crud(system.gateway_url) as typed,
+            ServiceClientFactory().crud(system.gateway_url, api_key=ADMIN_KEY) as typed,
             aclosing(typed.log.watch(6)) as changes,
         ):
             with pytest.raises(RevisionCompacted) as caught:
@@ -139,7 +140,7 @@ async def test_thousand_watchers_of_one_process(tmp_path: Path) -> None:
             for _ in range(20):
                 opening = [stack.enter_async_context(watch(crud.crud_port)) for _ in range(50)]
                 watchers += [await one for one in opening]
-            async with httpx2.AsyncClient(base_url=crud.crud_url, timeout=20) as client:
+            async with httpx2.AsyncClient(base_url=crud.crud_url, timeout=20, auth=SignedRequests()) as client:
                 began = time.monotonic()
                 for _ in range(10):
                     await create(client)
@@ -147,4 +148,9 @@ async def test_thousand_watchers_of_one_process(tmp_path: Path) -> None:
                 assert time.monotonic() - began < 20
                 assert (await client.get("/ready")).status_code == 200
             assert all([change["revision"] for change in one] == list(range(1, 11)) for one in seen)
-        assert orjson.loads(httpx2.get(f"{crud.crud_url}/changes?limit=1").content)["metadata"]["revision"] == 10
+        assert (
+            orjson.loads(httpx2.get(f"{crud.crud_url}/changes?limit=1", auth=SignedRequests()).content)["metadata"][
+                "revision"
+            ]
+            == 10
+        )

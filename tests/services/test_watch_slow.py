@@ -14,6 +14,7 @@ from sarvanom.services.crud.main import create_app
 from sarvanom.settings import CrudSettings
 from sarvanom.web import sending
 from sarvanom.web.protocol import ProblemProtocol
+from tests.harness.identity import ADMIN_KEY, INTERNAL_SECRET, SignedRequests
 from tests.services.event_streams import EventStream, open_stream, watch
 
 LARGE = 200_000
@@ -23,14 +24,18 @@ LARGE = 200_000
 async def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """Crud in this process, which has little patience."""
     monkeypatch.setattr(sending, "SLOW_READER_SECONDS", 0.5)
-    app = create_app(CrudSettings.load(data_dir=tmp_path))
+    app = create_app(CrudSettings.load(data_dir=tmp_path, internal_secret=INTERNAL_SECRET, admin_key=ADMIN_KEY))
     config = uvicorn.Config(app, http=ProblemProtocol, lifespan="on", log_config=None)
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))
     serving = asyncio.create_task(server._serve(sockets=[listener]))
     while not server.started:  # noqa: ASYNC110 (it says so nowhere else)
         await asyncio.sleep(0.01)
-    yield listener.getsockname()[1]
+    port: int = listener.getsockname()[1]
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        while (await client.get("/ready")).status_code != 200:  # noqa: ASYNC110 (nothing else says so)
+            await asyncio.sleep(0.01)
+    yield port
     app.streams.stop()  # type: ignore[attr-defined]
     server.should_exit = True
     await serving
@@ -46,19 +51,22 @@ async def read_to_the_end(stream: EventStream) -> list[int]:
 
 
 async def test_slow_reader_is_cut_off_and_resumes(port: int, caplog: pytest.LogCaptureFixture) -> None:
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, watch(port) as quick:
+    async with (
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", auth=SignedRequests()) as client,
+        watch(port) as quick,
+    ):
         async with open_stream(port, limit=8192) as slow:
             await slow.block()
             reading = asyncio.create_task(quick.changes(60))
             for number in range(60):
                 body = {"setting_key": f"s{number}", "setting_value": "x" * LARGE}
                 assert (await client.post("/settings", json=body)).status_code == 201
-            assert [change["revision"] for change in await reading] == list(range(1, 61))
+            assert [change["revision"] for change in await reading] == list(range(2, 62))
             await asyncio.sleep(1)
             seen = await read_to_the_end(slow)
-            assert seen == list(range(1, len(seen) + 1))
+            assert seen == list(range(2, len(seen) + 2))
             assert len(seen) < 60
         async with watch(port, last_event_id=slow.last_id) as resumed:
             rest = await resumed.changes(60 - len(seen))
-            assert [change["revision"] for change in rest] == list(range(len(seen) + 1, 61))
+            assert [change["revision"] for change in rest] == list(range(len(seen) + 2, 62))
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -64,9 +64,14 @@ def _url(host: str, port: int) -> str:
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
+_OF_CRUD: Final = ("SARVANOM_DATABASE_URL", "SARVANOM_ADMIN_KEY")
+_OF_CLIENTS: Final = ("SARVANOM_API_KEY",)
+
+
 def _own(service: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a service: where the database is, and its password, is crud's business alone."""
-    return {name: value for name, value in environment.items() if service == "crud" or name != "SARVANOM_DATABASE_URL"}
+    """Return the environment of a service: no secret that is none of its business."""
+    others = _OF_CLIENTS if service == "crud" else (*_OF_CRUD, *_OF_CLIENTS)
+    return {name: value for name, value in environment.items() if name not in others}
 
 
 class GaveUp(Exception):

@@ -82,6 +82,12 @@ class Unauthorized(SarvanOMError):
     default_headers = _SAY_WHO
 
 
+class Forbidden(SarvanOMError):
+    """Who asks is known, and may not do this; the detail says what it would take."""
+
+    status, code, title = 403, "forbidden", "Forbidden"
+
+
 class RouteNotFound(SarvanOMError):
     """No resource of the API has this path."""
 

@@ -7,11 +7,16 @@ from functools import partial
 from starlette.middleware.cors import CORSMiddleware
 from structlog.typing import FilteringBoundLogger
 
+from sarvanom.security.statements import Statements
+from sarvanom.web.docs import DOCUMENT_PATHS
+from sarvanom.web.health import OPEN_PATHS
 from sarvanom.web.middleware.access_log import AccessLogMiddleware
+from sarvanom.web.middleware.authentication import AuthenticationMiddleware, Authenticator
 from sarvanom.web.middleware.body_limit import BodyLimitMiddleware
 from sarvanom.web.middleware.problems import ProblemMiddleware
 from sarvanom.web.middleware.request_id import RequestIdMiddleware
 from sarvanom.web.middleware.security_headers import SecurityHeadersMiddleware
+from sarvanom.web.middleware.statement import StatementMiddleware
 from sarvanom.web.middleware.trusted_hosts import TrustedHostMiddleware
 from sarvanom.web.service import Middleware
 
@@ -28,7 +33,12 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def gateway_edge(
-    logger: FilteringBoundLogger, *, trusted_hosts: Sequence[str], cors_origins: Sequence[str], max_body_bytes: int
+    logger: FilteringBoundLogger,
+    authenticator: Authenticator,
+    *,
+    trusted_hosts: Sequence[str],
+    cors_origins: Sequence[str],
+    max_body_bytes: int,
 ) -> list[Middleware]:
     """Return what stands between strangers and the gateway's routes."""
     cors = partial(
@@ -45,10 +55,16 @@ def gateway_edge(
         *([cors] if cors_origins else []),
         ProblemMiddleware,
         partial(TrustedHostMiddleware, allowed=trusted_hosts),
+        partial(AuthenticationMiddleware, authenticator=authenticator, public=(*OPEN_PATHS, *DOCUMENT_PATHS)),
         partial(BodyLimitMiddleware, limit=max_body_bytes),
     ]
 
 
-def crud_edge(logger: FilteringBoundLogger) -> list[Middleware]:
+def crud_edge(logger: FilteringBoundLogger, statements: Statements) -> list[Middleware]:
     """Return what stands between the gateway and crud's routes."""
-    return [RequestIdMiddleware, partial(AccessLogMiddleware, logger=logger, level=logging.DEBUG), ProblemMiddleware]
+    return [
+        RequestIdMiddleware,
+        partial(AccessLogMiddleware, logger=logger, level=logging.DEBUG),
+        ProblemMiddleware,
+        partial(StatementMiddleware, statements=statements, open_paths=OPEN_PATHS),
+    ]

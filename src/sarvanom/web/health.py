@@ -4,7 +4,7 @@ import asyncio
 import platform
 from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import structlog
 from fastapi import FastAPI
@@ -12,11 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sarvanom.security.scopes import STORE_ADMIN
 from sarvanom.shared.errors import SarvanOMError
 from sarvanom.shared.models.fields import Message
+from sarvanom.web.authorization import require
 from sarvanom.web.middleware.access_log import ROUTE
 
 type Check = Callable[[], Awaitable[None]]
+
+OPEN_PATHS: Final = ("/health", "/ready", "/version")
+"""What anybody may ask, orchestrators and probes above all; it tells nothing of what is kept."""
 
 _log = structlog.get_logger()
 
@@ -133,8 +138,9 @@ class _Health:
             return _json(Readiness(status="ready", checks=checks))
         return _json(Readiness(status="unavailable", checks=checks), 503)
 
-    async def read_health_detailed(self, _: Request) -> Response:
+    async def read_health_detailed(self, request: Request) -> Response:
         """Report version, uptime and every dependency; 200 as long as the process lives."""
+        require(request.scope, {STORE_ADMIN})
         checks = await self._check_all()
         report = HealthReport(
             status="ok" if all(check.ok for check in checks) else "degraded",

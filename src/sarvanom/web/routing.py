@@ -84,7 +84,7 @@ class DirectDispatch:
     def _add(self, route: DirectRoute) -> None:
         head, slash, _ = route.path[1:].partition("/")
         methods = (self._items if slash else self._collections).setdefault(head, _Methods())
-        methods.template = route.path_format
+        methods.template = methods.template or route.path_format
         methods.id_field = next(iter(route.param_convertors), "")
         for method in route.methods or ():
             methods.endpoints[method] = route.app

@@ -33,7 +33,7 @@ class PlayedStore:
         for write in writes:
             write.decide(None)
         await self.may_go.wait()
-        return [Written(number, Document(write.id, number, "t", b"{}")) for number, write in enumerate(writes, 1)]
+        return [Written(number, Document(write.id, number, "t", b"{}", "s")) for number, write in enumerate(writes, 1)]
 
 
 def line(number: int) -> bytes:

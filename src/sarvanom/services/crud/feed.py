@@ -178,7 +178,7 @@ def _render_page(query: ChangeQuery, page: ChangePage) -> tuple[list[bytes], int
     frames: list[bytes] = []
     size = 0
     for change in page.changes:
-        frames.append(frame_for(change, query.service))
+        frames.append(frame_for(change, query.services))
         size += len(frames[-1])
         if size >= _BATCH_BYTES:
             return frames, change.revision

@@ -15,15 +15,22 @@ from sarvanom.web.request_headers import CONDITIONS
 
 def call_origin(call: Call) -> Origin:
     """Return who asks, and under which key."""
-    key = call.idempotency_key
-    return Origin(call.request_id, None, None if key is None else IdempotencyKey(key, fingerprint(call)))
+    key = own_key(call)
+    known = None if key is None else IdempotencyKey(key, fingerprint(call))
+    return Origin(call.request_id, call.principal.subject or None, known)
+
+
+def own_key(call: Call) -> str | None:
+    """Return the call's key as one that is the caller's alone: nobody gets the answer to another's request."""
+    return None if call.idempotency_key is None else f"{call.principal.subject}\n{call.idempotency_key}"
 
 
 def fingerprint(call: Call) -> bytes:
     """Return a digest of what a repeated request has in common with the first: method, target, conditions, body."""
     conditions = [header for header in call.headers or () if header[0] in CONDITIONS]
     head = b"%s %s %s\n" % (call.method.encode(), call.target, repr(conditions).encode() if conditions else b"")
-    return hashlib.sha256(head + call.body).digest()
+    body_digest = call.body_digest if call.body_digest is not None else hashlib.sha256(call.body).digest()
+    return hashlib.sha256(head + body_digest).digest()
 
 
 class CallsInProgress:
@@ -35,7 +42,7 @@ class CallsInProgress:
     @contextmanager
     def entered(self, call: Call) -> Iterator[None]:
         """Hold the call's key; raises `RequestInProgress` if another call has it."""
-        key = call.idempotency_key
+        key = own_key(call)
         if key is None:
             yield
             return
