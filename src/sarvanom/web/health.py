@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sarvanom.security.scopes import STORE_ADMIN
-from sarvanom.shared.errors import SarvanOMError
+from sarvanom.shared.errors import Forbidden, SarvanOMError, ServiceUnavailable, Unauthorized
 from sarvanom.shared.models.fields import Message
 from sarvanom.web.authorization import require
+from sarvanom.web.declared_answers import problem_answer
 from sarvanom.web.middleware.access_log import ROUTE
 
 type Check = Callable[[], Awaitable[None]]
@@ -83,7 +84,8 @@ def register_health(
     health = _Health(Version(service=service, version=version), checks, timeout, clock)
     _add(app, "/health", health.read_health, Health)
     _add(app, "/ready", health.read_ready, Readiness, {503: {"model": Readiness}})
-    _add(app, "/health/detailed", health.read_health_detailed, HealthReport)
+    refusals = {error.status: problem_answer(error) for error in (Unauthorized, Forbidden, ServiceUnavailable)}
+    _add(app, "/health/detailed", health.read_health_detailed, HealthReport, refusals)
     _add(app, "/version", health.read_version, Version)
 
 
@@ -92,7 +94,7 @@ def _add(
     path: str,
     endpoint: Callable[[Request], Awaitable[Response]],
     model: type[BaseModel],
-    responses: dict[int | str, dict[str, Any]] | None = None,
+    responses: Mapping[int | str, dict[str, Any]] | None = None,
 ) -> None:
     async def serve(request: Request) -> Response:
         request.scope[ROUTE] = path
@@ -105,7 +107,7 @@ def _add(
         tags=["health"],
         operation_id=endpoint.__name__,
         response_model=model,
-        responses=responses,
+        responses=dict(responses or {}),
     )(endpoint)
 
 

@@ -3,13 +3,21 @@
 import asyncio
 from typing import Final, Protocol
 
+from pydantic import ValidationError
+
 from sarvanom.security.api_keys import ANY_PREFIX
 from sarvanom.security.principals import GATEWAY, Principal
 from sarvanom.security.statements import HEADER, Statements
 from sarvanom.shared.clients.idempotency import KeySequence
 from sarvanom.shared.clients.problems import error_from_response
 from sarvanom.shared.clients.transport import Headers, Request, Transport
-from sarvanom.shared.errors import ResourceNotFound, SarvanOMError, ServiceUnavailable, Unauthorized
+from sarvanom.shared.errors import (
+    ResourceNotFound,
+    SarvanOMError,
+    ServiceUnavailable,
+    Unauthorized,
+    UpstreamFailed,
+)
 from sarvanom.shared.models.key_models import ApiKey
 
 _TARGET: Final = b"/authenticate"
@@ -66,11 +74,18 @@ class CrudKeys:
         headers.append((HEADER, self._statements.sign(GATEWAY, "POST", _TARGET, headers, body)))
         response = await self._transport.send(Request("POST", _TARGET, headers, body))
         if response.status == 200:
-            return ApiKey.model_validate_json(response.body)
+            return _read(response.body)
         error = error_from_response(response)
         if isinstance(error, ResourceNotFound):
             return None
         raise as_gateways(error)
+
+
+def _read(body: bytes) -> ApiKey:
+    try:
+        return ApiKey.model_validate_json(body, extra="ignore")
+    except ValidationError:
+        raise UpstreamFailed("crud's answer is no key") from None
 
 
 def as_gateways(error: SarvanOMError) -> SarvanOMError:

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from pydantic_core import PydanticCustomError
 
 from sarvanom.shared.models.crud_models import ResourceModel
-from sarvanom.shared.models.fields import INT32, INTEGRAL, Message, Name, ResourceId
+from sarvanom.shared.models.fields import INT32, INTEGRAL, Message, Name, ResourceId, exact_time
 
 MAX_OVERLAP_SECONDS = 30 * 86_400
 _READ_ONLY = Field(json_schema_extra={"readOnly": True})
@@ -50,8 +50,13 @@ def _textual(value: object) -> object:
     return value
 
 
+# Strictness would refuse the text that a validator hands on, which has been checked to be RFC 3339's.
 Moment = Annotated[
-    AwareDatetime, BeforeValidator(_textual), WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40})
+    AwareDatetime,
+    Field(strict=False),
+    BeforeValidator(exact_time),
+    BeforeValidator(_textual),
+    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40}),
 ]
 
 
