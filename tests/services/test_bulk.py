@@ -177,7 +177,7 @@ def import_many(system: RunningProcess, id: str, count: int, target: str = "/mod
         for number in range(count)
     )
     head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
-    head += f"Content-Length: {len(lines)}\r\nConnection: close\r\n\r\n"
+    head += f"{BEARER.decode()}Content-Length: {len(lines)}\r\nConnection: close\r\n\r\n"
     with socket.create_connection(("127.0.0.1", system.gateway_port), timeout=60) as connection:
         sending = threading.Thread(target=lambda: connection.sendall(head.encode() + lines))
         sending.start()

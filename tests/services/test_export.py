@@ -86,7 +86,7 @@ def test_everything_takes_no_parameters(http: httpx2.Client) -> None:
 
 def test_what_is_exported_restores_and_exports_the_same(filled: RunningProcess, empty: RunningProcess) -> None:
     text = httpx2.get(f"{filled.gateway_url}/export", timeout=60, headers=ADMIN_HEADERS).content
-    assert text.count(b"\n") == MANY + 6
+    assert text.count(b"\n") == MANY + 7
     with httpx2.Client(base_url=empty.gateway_url, timeout=120, headers=ADMIN_HEADERS) as http:
         problem = problem_of(http.post("/import", content=text[:-100], headers=NDJSON), 400, "malformed_json")
         assert "Line " in problem["detail"]
@@ -128,7 +128,7 @@ def test_a_slow_reader_sees_the_state_at_its_beginning(filled: RunningProcess) -
         received += b"".join(iter(lambda: connection.recv(2**20), b""))
         grown = {name: size - before[name] for name, size in peaks(filled).items()}
     assert b'"late"' not in received
-    assert b'{"end":true,"items":%d}' % (MANY + 4) in received[-200:]
+    assert b'{"end":true,"items":%d}' % (MANY + 5) in received[-200:]
     assert max(grown.values()) < 8 * 1024, grown
 
 

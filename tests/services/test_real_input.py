@@ -100,7 +100,7 @@ def read_raw(port: int, collection: str, ids: list[str]) -> Iterator[tuple[str, 
     """Read items over one connection, their ids in the request line exactly as they are."""
     with contextlib.closing(HTTPConnection("127.0.0.1", port)) as connection:
         for id in ids:
-            connection.request("GET", f"/{collection}/{id}")
+            connection.request("GET", f"/{collection}/{id}", headers=ADMIN_HEADERS)
             answer = connection.getresponse()
             body = answer.read()
             assert answer.status == 200, id

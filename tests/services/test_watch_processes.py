@@ -18,6 +18,9 @@ from tests.harness.identity import ADMIN_HEADERS, ADMIN_KEY, SignedRequests
 from tests.harness.system import running_crud, running_system
 from tests.services.event_streams import open_stream, watch
 
+KEYS = 1
+"""How many revisions there are before all tests: the administrator's key takes the first."""
+
 
 async def create(client: httpx2.AsyncClient) -> int:
     """Create a model; return its revision."""
@@ -51,7 +54,7 @@ async def test_watchers_of_two_workers_see_the_same_soon(tmp_path: Path, databas
                 written = time.perf_counter()
                 changes = await asyncio.gather(*(watcher.change() for watcher in watchers))
                 delays.append(time.perf_counter() - written)
-                assert {change["revision"] for change in changes} == {revision} == {number + 1}
+                assert {change["revision"] for change in changes} == {revision} == {number + KEYS + 1}
     assert statistics.median(delays) < 0.2  # the slowest of 16; a busy machine is no defect
 
 
@@ -89,7 +92,7 @@ async def test_client_watches_on_when_crud_comes_back(tmp_path: Path) -> None:
 
             following = asyncio.create_task(follow())
             await client.models.create(MODEL.build(new_id()))
-            for expected in (2, 3):
+            for expected in (3, 4):
                 await asyncio.to_thread(system.stop)
                 await asyncio.to_thread(system.start, f"{system.gateway_url}/ready")
                 await client.models.create(MODEL.build(new_id()))
@@ -98,7 +101,7 @@ async def test_client_watches_on_when_crud_comes_back(tmp_path: Path) -> None:
                         await asyncio.sleep(0.02)
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
-    assert seen == [1, 2, 3]
+    assert seen == [1, 2, 3, 4]
 
 
 async def test_what_retention_has_removed_is_gone_for_watchers_too(tmp_path: Path) -> None:
@@ -107,29 +110,29 @@ async def test_what_retention_has_removed_is_gone_for_watchers_too(tmp_path: Pat
             for _ in range(12):
                 await create(client)
             async with asyncio.timeout(20):
-                while (page := (await client.get("/changes")).json())["metadata"]["oldest_revision"] < 7:  # noqa: ASYNC110
+                while (page := (await client.get("/changes")).json())["metadata"]["oldest_revision"] < 8:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
-            assert [change["revision"] for change in page["data"]["items"]] == [8, 9, 10, 11, 12]
-            gone = await client.get("/changes", params={"since": 6})
+            assert [change["revision"] for change in page["data"]["items"]] == [9, 10, 11, 12, 13]
+            gone = await client.get("/changes", params={"since": 7})
             assert (gone.status_code, gone.json()["code"]) == (410, "revision_compacted")
-            assert gone.headers["sarvanom-oldest-revision"] == "7"
-            undone = await client.post("/revisions/7/revert")
-            assert (undone.status_code, undone.headers["sarvanom-oldest-revision"]) == (410, "7")
+            assert gone.headers["sarvanom-oldest-revision"] == "8"
+            undone = await client.post("/revisions/8/revert")
+            assert (undone.status_code, undone.headers["sarvanom-oldest-revision"]) == (410, "8")
             name = page["data"]["items"][0]["id"]
-            past = await client.get(f"/models/{name}", params={"at_revision": 6})
-            assert (past.status_code, past.headers["sarvanom-oldest-revision"]) == (410, "7")
+            past = await client.get(f"/models/{name}", params={"at_revision": 7})
+            assert (past.status_code, past.headers["sarvanom-oldest-revision"]) == (410, "8")
         for port in (system.crud_port, system.gateway_port):
-            async with open_stream(port, last_event_id=6) as answer:
-                assert (answer.status, answer.headers["sarvanom-oldest-revision"]) == (410, "7")
-            async with watch(port, last_event_id=7) as stream:
-                assert [change["revision"] for change in await stream.changes(5)] == [8, 9, 10, 11, 12]
+            async with open_stream(port, last_event_id=7) as answer:
+                assert (answer.status, answer.headers["sarvanom-oldest-revision"]) == (410, "8")
+            async with watch(port, last_event_id=8) as stream:
+                assert [change["revision"] for change in await stream.changes(5)] == [9, 10, 11, 12, 13]
         async with (
             ServiceClientFactory().crud(system.gateway_url, api_key=ADMIN_KEY) as typed,
-            aclosing(typed.log.watch(6)) as changes,
+            aclosing(typed.log.watch(7)) as changes,
         ):
             with pytest.raises(RevisionCompacted) as caught:
                 await anext(changes)
-        assert caught.value.headers == {"SarvanOM-Oldest-Revision": "7"}
+        assert caught.value.headers == {"SarvanOM-Oldest-Revision": "8"}
 
 
 async def test_thousand_watchers_of_one_process(tmp_path: Path) -> None:
@@ -147,10 +150,10 @@ async def test_thousand_watchers_of_one_process(tmp_path: Path) -> None:
                 seen = await asyncio.gather(*(watcher.changes(10) for watcher in watchers))
                 assert time.monotonic() - began < 20
                 assert (await client.get("/ready")).status_code == 200
-            assert all([change["revision"] for change in one] == list(range(1, 11)) for one in seen)
+            assert all([change["revision"] for change in one] == list(range(KEYS + 1, KEYS + 11)) for one in seen)
         assert (
             orjson.loads(httpx2.get(f"{crud.crud_url}/changes?limit=1", auth=SignedRequests()).content)["metadata"][
                 "revision"
             ]
-            == 10
+            == KEYS + 10
         )

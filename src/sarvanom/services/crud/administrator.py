@@ -1,6 +1,7 @@
 """The first key, without which nobody could make another."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -66,9 +67,14 @@ class Administrator:
     async def _put(self, text: str) -> None:
         """Store the key that was set, unless it is stored already."""
         key = _administrator(text)
-        document = await self._store.read(KEYS, ADMINISTRATOR)
-        if document is None or ApiKey.model_validate_json(document.body).digest != key.digest:
-            await self._store.write(Write(KEYS, ADMINISTRATOR, lambda _: key, key, _ORIGIN))
+
+        def decide(current: Document | None) -> ApiKey:
+            if _has_digest(current, key.digest):
+                raise id_taken(KEYS)
+            return key
+
+        with suppress(ResourceConflict):
+            await self._store.write(Write(KEYS, ADMINISTRATOR, decide, key, _ORIGIN))
 
     async def _make(self) -> None:
         """Make a key, unless somebody else does so at this moment: then his is the one."""
@@ -87,8 +93,7 @@ class Administrator:
         try:
             await self._store.write(Write(KEYS, ADMINISTRATOR, decide, key, _ORIGIN))
         except ResourceConflict:
-            document = await self._store.read(KEYS, ADMINISTRATOR)
-            if document is None or ApiKey.model_validate_json(document.body).digest != key.digest:
+            if not _has_digest(await self._store.read(KEYS, ADMINISTRATOR), key.digest):
                 self._file.unlink(missing_ok=True)
 
     async def _revoked_digest(self) -> str | None:
@@ -99,6 +104,10 @@ class Administrator:
         if before is None or before.body is None:
             return None
         return ApiKey.model_validate_json(before.body).digest
+
+
+def _has_digest(document: Document | None, digest: str) -> bool:
+    return document is not None and ApiKey.model_validate_json(document.body).digest == digest
 
 
 def _administrator(text: str) -> ApiKey:
