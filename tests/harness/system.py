@@ -35,6 +35,7 @@ class RunningProcess:
     gateway_port: int = field(default_factory=free_port)
     crud_port: int = field(default_factory=free_port)
     settings: Mapping[str, str] = field(default_factory=dict)
+    is_given_identity: bool = True
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -58,7 +59,7 @@ class RunningProcess:
             "SARVANOM_CRUD_PORT": str(self.crud_port),
             "SARVANOM_CRUD_URLS": self.crud_url,
             "SARVANOM_LOG_FORMAT": "json",
-            **identity.SETTINGS,
+            **(identity.SETTINGS if self.is_given_identity else {}),
             **self.settings,
         }
         with self.log.open("ab") as log:

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.harness.identity import ADMIN_HEADERS
+from tests.harness.identity import ADMIN_HEADERS, ADMIN_KEY
 from tests.harness.system import RunningProcess, free_port
 from tests.services.commands import (
     SARVANOM,
@@ -60,7 +60,8 @@ def test_up_says_where_it_listens_and_gives_a_command_that_works(tmp_path: Path)
         for text in (system.gateway_url, system.crud_url, f"{system.gateway_url}/docs", str(tmp_path)):
             assert text in said
         (command,) = re.findall(r"^ *(curl (?:.*\\\n)*.*)$", said, re.MULTILINE)
-        ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+        shell = {**os.environ, "SARVANOM_ADMIN_KEY": ADMIN_KEY}
+        ran = subprocess.run(["/bin/sh", "-c", command], env=shell, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         assert ran.stdout.startswith("HTTP/1.1 201 ")
         location = re.search(r"(?i)^location: (\S+)", ran.stdout, re.MULTILINE)

@@ -116,7 +116,11 @@ def test_there_is_no_replacement_and_no_import(http: httpx2.Client, key: Key) ->
     problem_of(problem, 405, "method_not_allowed")
     lines = http.post("/keys", content=b'{"name":"n"}\n', headers={"content-type": "application/x-ndjson"})
     problem_of(lines, 415, "unsupported_media_type")
-    problem_of(http.post(f"/keys/{key['key_id']}", json={}), 404, "route_not_found")
+    problem_of(http.post(f"/keys/{key['key_id']}", json={}), 405, "method_not_allowed")
+    for method in ("GET", "PATCH", "DELETE"):
+        answer = http.request(method, f"/keys/{key['key_id']}/rotate")
+        problem_of(answer, 405, "method_not_allowed")
+        assert answer.headers["allow"] == "POST"
     problem_of(http.post("/keys/nothing/rotate", json={}), 404, "not_found")
     for overlap in (-1, 2_592_001, "1", None):
         refused = http.post(f"/keys/{key['key_id']}/rotate", json={"overlap_seconds": overlap})

@@ -122,7 +122,7 @@ def test_the_log_is_as_their_services_see_it(gateway: httpx2.Client, bound: http
 
     first = put("theirs", 1)
     arrives, moves, leaves, back = put("ours", 2), put("also", 3), put("theirs", 4), put("ours", 5)
-    query = {"since": first - 1, "resource": "settings", "id": id}
+    query: dict[str, str | int] = {"since": first - 1, "resource": "settings", "id": id}
     seen = [
         (one["revision"], one["operation"], one["service"], one["previous_revision"], one["after"] is not None)
         for one in items_of(bound.get("/changes", params=query))

@@ -84,7 +84,8 @@ def register_health(
     health = _Health(Version(service=service, version=version), checks, timeout, clock)
     _add(app, "/health", health.read_health, Health)
     _add(app, "/ready", health.read_ready, Readiness, {503: {"model": Readiness}})
-    refusals = {error.status: problem_answer(error) for error in (Unauthorized, Forbidden, ServiceUnavailable)}
+    refused = (Unauthorized, Forbidden, ServiceUnavailable)
+    refusals: dict[int | str, dict[str, Any]] = {error.status: problem_answer(error) for error in refused}
     _add(app, "/health/detailed", health.read_health_detailed, HealthReport, refusals)
     _add(app, "/version", health.read_version, Version)
 

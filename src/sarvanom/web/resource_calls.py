@@ -6,7 +6,7 @@ from typing import Any, Final
 from starlette.types import Receive, Scope
 
 from sarvanom.shared.change_queries import parse_read
-from sarvanom.shared.errors import FieldError, RouteNotFound, ValidationFailed
+from sarvanom.shared.errors import FieldError, ValidationFailed
 from sarvanom.shared.invalidation import parse_invalidation
 from sarvanom.shared.models.key_models import Rotation
 from sarvanom.shared.query_strings import parse_query
@@ -90,10 +90,7 @@ async def _parse_delete(resource: Resource[Any], scope: Scope, receive: Receive)
 
 async def _parse_rotate(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
     refuse_parameters(scope)
-    id, slash, action = scope["path_params"][resource.id_field].rpartition("/")
-    if not slash or action != "rotate":
-        path = f"/{resource.collection}/{{{resource.id_field}}}/rotate"
-        raise RouteNotFound(f"There is nothing at this path; to make a new secret, POST to {path}")
+    id = check_id(resource, scope["path_params"][resource.id_field])
     check_media_type(scope, (JSON,))
     body = await read_body(receive)
     return _write_call(
@@ -101,7 +98,7 @@ async def _parse_rotate(resource: Resource[Any], scope: Scope, receive: Receive)
         "POST",
         resource,
         scope,
-        id=check_id(resource, id),
+        id=id,
         target=f"{resource.path(id)}/rotate".encode(),
         headers=[_JSON_HEADER],
         body=body,

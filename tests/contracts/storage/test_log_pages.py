@@ -120,8 +120,8 @@ async def test_service_sees_a_resource_leave(store: Store) -> None:
     for service in ("mine", "yours", "yours"):
         await put(store, DATASETS, dataset("a", service=service))
     await remove(store, DATASETS, "a")
-    mine = await all_changes(store, ChangeQuery(service="mine"))
-    yours = await all_changes(store, ChangeQuery(service="yours"))
+    mine = await all_changes(store, ChangeQuery(services=frozenset({"mine"})))
+    yours = await all_changes(store, ChangeQuery(services=frozenset({"yours"})))
     assert [change.revision for change in mine] == [1, 2]
     assert [change.revision for change in yours] == [2, 3, 4]
 
@@ -150,7 +150,7 @@ async def test_change_larger_than_a_page_is_a_page_alone(store: Store, monkeypat
 async def test_revision_that_is_compacted_is_gone_and_says_what_is_held(store: Store) -> None:
     await fill(store)
     await store.log.compact(keep=10)
-    for query in (ChangeQuery(19), ChangeQuery(0, "datasets", "d1"), ChangeQuery(since=0, service="one")):
+    for query in (ChangeQuery(19), ChangeQuery(0, "datasets", "d1"), ChangeQuery(since=0, services=frozenset({"one"}))):
         with pytest.raises(RevisionCompacted) as caught:
             await store.log.page(query)
         assert caught.value.headers["SarvanOM-Oldest-Revision"] == "20"

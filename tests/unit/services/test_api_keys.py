@@ -66,7 +66,7 @@ async def test_key_is_who_it_says_and_is_asked_for_once_a_lease() -> None:
         assert principal.subject == "key:key-a"
         assert principal.may("users:write")
         assert not principal.may("models:write")
-        assert principal.services == {"s"}
+        assert principal.services == frozenset({"s"})
         assert len(directory.asked) == asked
 
 
