@@ -11,8 +11,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from benchmarks.identity import AUTHORIZATION
+
 HEAD = (
     "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-ndjson\r\nAccept: application/x-ndjson\r\n"
+    f"Authorization: {AUTHORIZATION}\r\n"
     "Content-Length: {size}\r\nConnection: close\r\n\r\n"
 )
 SILENCE_S = 60

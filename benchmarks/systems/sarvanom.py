@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import override
 
+from benchmarks.identity import AUTHORIZATION, SETTINGS
 from benchmarks.postgres import Postgres, running_postgres
 from benchmarks.systems.base import Api, Command, Ports, Surroundings, System
 from sarvanom.security.keyring import new_key
@@ -22,7 +23,7 @@ class SarvanOM(System):
     """Gateway and crud on embedded SQLite, with the defaults of an installation."""
 
     name = "sarvanom"
-    api = Api(collection="/users", listing="/users?limit=50")
+    api = Api(collection="/users", listing="/users?limit=50", headers={"Authorization": AUTHORIZATION})
     counted: tuple[str, ...] = ("gateway", "crud")
 
     @override
@@ -48,10 +49,8 @@ class SarvanOMPostgres(SarvanOM):
             yield on_postgres(postgres, postgres.migrated_database())
 
 
-class Crud(System):
-    """One crud without a gateway, on embedded SQLite or on a database that is there already."""
-
-    api = SarvanOM.api
+class Crud(SarvanOM):
+    """One crud, on embedded SQLite or on a database that is there already; the gateway before it is not counted."""
 
     def __init__(self, name: str, database: Surroundings | None = None) -> None:
         """Take a name, and the database; without one it is a file in the folder."""
@@ -65,9 +64,8 @@ class Crud(System):
         yield self._database
 
     @override
-    def commands(self, folder: Path, ports: Ports) -> dict[str, Command]:
-        environment = {"SARVANOM_CRUD_PORT": str(ports.front)}
-        return {"crud": Command((*SARVANOM, "crud"), _settings(folder) | environment)}
+    def role_of(self, argv: list[str]) -> str | None:
+        return next((role for role in SarvanOM.counted if role in argv), None)
 
 
 def on_postgres(postgres: Postgres, url: str) -> Surroundings:
@@ -76,4 +74,9 @@ def on_postgres(postgres: Postgres, url: str) -> Surroundings:
 
 
 def _settings(folder: Path) -> dict[str, str]:
-    return {"SARVANOM_DATA_DIR": str(folder / "data"), "SARVANOM_LOG_LEVEL": "info", "SARVANOM_LOG_FORMAT": "json"}
+    return {
+        "SARVANOM_DATA_DIR": str(folder / "data"),
+        "SARVANOM_LOG_LEVEL": "info",
+        "SARVANOM_LOG_FORMAT": "json",
+        **SETTINGS,
+    }

@@ -7,9 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
-from sarvanom.backends.storage.contract import NOBODY, Document, Origin, Store, Write, Written
+from sarvanom.backends.storage.contract import Document, Origin, Store, Write, Written
 from sarvanom.services.crud.conflicts import id_taken
 from sarvanom.services.crud.idempotency import Origins
+from sarvanom.services.crud.tenancy import UNBOUND, Tenancy
 from sarvanom.shared.errors import PayloadTooLarge, ResourceConflict, SarvanOMError
 from sarvanom.shared.models.bulk_models import ImportResult, OnConflict, Outcome
 from sarvanom.shared.models.crud_models import ResourceModel
@@ -45,6 +46,8 @@ class LineWrite:
         self.before = current
         if self.on_decided is not None:
             self.on_decided()
+        if self._import.on_conflict is not OnConflict.ERROR:
+            self._import.tenancy.check_place(current)
         if current is not None and self._import.on_conflict is not OnConflict.REPLACE:
             raise id_taken(self._import.resource)
         return self.item
@@ -67,6 +70,8 @@ class LineImport:
     key: str | None = None
     line_limit: int = 0
     origins: Origins | None = None
+    actor: str | None = None
+    tenancy: Tenancy = UNBOUND
 
     def read(self, line: Line) -> Entry:
         """Return what a line asks for; raises nothing."""
@@ -74,7 +79,9 @@ class LineImport:
         if text is None:
             return Refused(number, PayloadTooLarge(f"A line may have at most {self.line_limit} bytes"))
         try:
-            return LineWrite(self, number, parse_model(self.resource.write_model, text), self._origin(number, text))
+            item = parse_model(self.resource.write_model, text)
+            self.tenancy.check(item)
+            return LineWrite(self, number, item, self._origin(number, text))
         except SarvanOMError as error:
             return Refused(number, error)
 
@@ -102,10 +109,10 @@ class LineImport:
 
     def _origin(self, number: int, text: bytes) -> Origin:
         if self.origins is None:
-            return NOBODY
+            return Origin(self.request_id, self.actor)
         key = None if self.key is None else f"{self.key}\n{number}"
         asked = f"POST /{self.resource.collection}?on_conflict={self.on_conflict}\n".encode()
-        return self.origins.of_line(self.request_id, key, asked + text)
+        return self.origins.of_line(self.request_id, self.actor, key, asked + text)
 
     def _result(self, entry: LineWrite, outcome: Written | SarvanOMError) -> bytes:
         id, number, before = entry.write.id, entry.number, entry.before
