@@ -18,6 +18,7 @@ from sarvanom.backends.storage.postgres.migration import migrate
 from sarvanom.backends.storage.postgres.statements import bounded, group_statements, keys_statement
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.statements import resource_statements
+from sarvanom.shared.changes import ChangeShape
 from sarvanom.shared.models.crud_models import FilterParams, PaginationParams
 from sarvanom.shared.query_strings import build_query
 from sarvanom.shared.resources import CACHE, MODELS, USERS
@@ -77,10 +78,16 @@ STATEMENTS = {
     "filtered by an indexed field": page(MODELS, provider="p3"),
     "filtered by service": page(USERS, service="s3"),
     "filtered by tags": page(CACHE, tags__contains=["t3"]),
-    "changes": bounded(changes_statement((False, False, False), 100, DIALECT), MAX_PAGE_BYTES),
-    "changes of a collection": bounded(changes_statement((True, False, False), 100, DIALECT), MAX_PAGE_BYTES),
-    "changes of one resource": bounded(changes_statement((True, True, False), 100, DIALECT), MAX_PAGE_BYTES),
-    "changes of a service": bounded(changes_statement((False, False, True), 100, DIALECT), MAX_PAGE_BYTES),
+    "changes": bounded(changes_statement(ChangeShape(False, False, None, None), 100, DIALECT), MAX_PAGE_BYTES),
+    "changes of a collection": bounded(
+        changes_statement(ChangeShape(True, False, None, None), 100, DIALECT), MAX_PAGE_BYTES
+    ),
+    "changes of one resource": bounded(
+        changes_statement(ChangeShape(True, True, None, None), 100, DIALECT), MAX_PAGE_BYTES
+    ),
+    "changes of some services": bounded(
+        changes_statement(ChangeShape(False, False, 3, 4), 100, DIALECT), MAX_PAGE_BYTES
+    ),
     "one change": _CHANGE,
     "state at a revision": _STATE,
     "last change": log_statements(DIALECT).last,
