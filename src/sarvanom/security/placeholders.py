@@ -7,8 +7,8 @@ MIN_LENGTH: Final = 32
 """How many characters a secret must have at least."""
 _LEAST_DISTINCT: Final = 10
 _WORDS: Final = re.compile(
-    r"change[-_. ]?(me|this|it)|place[-_. ]?holder|example|insecure|replace[-_. ]?(me|this)|your[-_. ]|todo|dummy"
-    r"|password|default|do[-_. ]?not[-_. ]?use|0123456789|abcdefgh|xxxx|my[-_. ]?secret|super[-_. ]?secret"
+    r"change[-_. ]?(me|this|it)|place[-_. ]?holder|example|insecure|replace[-_. ]?(me|this)|your[-_. ]|dummy"
+    r"|password|default|do[-_. ]?not[-_. ]?use|0123456789|abcdefgh|xxxxxx|my[-_. ]?secret|super[-_. ]?secret"
     r"|secret[-_. ]?(key|value|here)",
     re.IGNORECASE,
 ).search

@@ -14,6 +14,7 @@ from sarvanom.shared.clients.keepalive import KeepAliveTransport
 from sarvanom.shared.clients.transport import Headers, Request, Response, StreamedResponse, Transport
 from sarvanom.shared.errors import UpstreamFailed
 from sarvanom.web.archive_routes import add_archive_routes
+from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.calls import Answer, Call, StreamedAnswer
 from sarvanom.web.routing import DirectDispatch, direct_routes
 from tests.harness.identity import ADMINISTRATOR, STATEMENTS
@@ -125,7 +126,8 @@ async def test_a_restore_may_take_its_time_after_the_last_byte() -> None:
         transport = KeepAliveTransport(crud.url, stream_idle_timeout=0.2)
         app = FastAPI()
         add_archive_routes(app, Relay(transport, STATEMENTS))
-        scope = http_scope("POST", "/import", [(b"content-type", b"application/x-ndjson")])
+        lines = (b"content-type", b"application/x-ndjson")
+        scope = http_scope("POST", "/import", [lines], **{PRINCIPAL: ADMINISTRATOR})
         answer = await ask(DirectDispatch(direct_routes(app), read_all), scope, body=[b"one\n", b"two\n"])
         assert (answer.status, answer.body) == (200, b"ok")
         await transport.aclose()

@@ -25,5 +25,6 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sqlite_strict=True,
     )
-    for column in ("name", "service", "created_at", "updated_at"):
-        op.create_index(f"ix_keys_{column}", "keys", [column, "key_id"])
+    op.create_index("ix_keys_created_at", "keys", ["created_at", "key_id"])
+    for column in ("name", "service", "updated_at"):
+        op.create_index(f"ix_keys_{column}", "keys", [column, "created_at", "key_id"])
