@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -20,7 +21,7 @@ from tests.harness.identity import ADMINISTRATOR
 from tests.harness.secrets import sealed
 from tests.unit.web.asgi import Answer, ask, http_scope, read_all
 
-KNOWN = {PRINCIPAL: ADMINISTRATOR}
+KNOWN: dict[str, Any] = {PRINCIPAL: ADMINISTRATOR}
 ITEMS = 40
 LINES = [(b"content-type", b"application/x-ndjson")]
 
