@@ -16,6 +16,7 @@ from sarvanom.shared.errors import ValidationFailed
 from sarvanom.shared.models.crud_models import ModelConfiguration, SystemSetting
 from sarvanom.shared.models.secret_fields import MASK, SECRET_NAMES, is_secret_name
 from sarvanom.shared.resources import MODELS, SETTINGS
+from tests.contracts.reference import merge
 from tests.harness.secrets import MASTER_KEY, OTHER_KEY, keyring
 
 SEALER = Sealer(keyring())
@@ -127,19 +128,6 @@ def test_a_patch_over_sealed_secrets_gives_what_it_gives_over_plain_ones(
     expected = merge(json.loads(stored(model(parameters)))["parameters"], json.loads(to_json(changes)))
     assert json.loads(SEALER.open(MODELS, "m", stored(settled)))["parameters"] == expected
     assert all(map(is_sealed, find_secrets(from_json(stored(settled))["parameters"])))
-
-
-def merge(target: Any, patch: Any) -> Any:
-    """Apply a merge patch as RFC 7396, section 2, spells it out."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merge(result.get(name), value)
-    return result
 
 
 def refused(item: Any, sealer: Sealer = SEALER) -> list[str]:

@@ -52,10 +52,10 @@ def check_version(versions: Sequence[str], tables: AbstractSet[str]) -> bool:
 @cache
 def upgrade_script(dialect: str, start: str | None) -> str:
     """Return the SQL from one version, or from an empty database, to `HEAD`; it belongs into one transaction."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of its plugins, and of no database of ours
     from alembic import command
     from alembic.config import Config
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of a database that it does not talk to
     script = io.StringIO()
     config = Config(output_buffer=script, attributes={"dialect": dialect})
     config.set_main_option("script_location", "sarvanom:backends/storage/migrations")
