@@ -261,7 +261,7 @@ class GatewaySettings(ProcessSettings):
     """Imports, exports and watches that one principal begins in a minute; 0 is any number."""
     limit_auth_per_minute: _Limit = 60
     """Requests for tokens of one principal or address in a minute; 0 is any number."""
-    limit_anonymous_per_minute: _Limit = 6000
+    limit_anonymous_per_minute: _Limit = 600
     """Requests in a minute of one address that has not said who it is; 0 is any number."""
     limit_probes_per_minute: _Limit = 3000
     """Requests of one address in a minute to /health, /ready and /version; 0 is any number."""
