@@ -31,6 +31,8 @@ class Instance:
 
     system: System
     port: int
+    back_port: int
+    """Where what is behind it listens, if anything is."""
     processes: tuple[Measured, ...]
     health_s: float
     """Seconds from start to the first 200 of the health check."""
@@ -79,7 +81,7 @@ def running(system: System, folder: Path) -> Iterator[Instance]:
         missing = set(system.counted) - {process.role for process in processes}
         if missing:
             raise MeasurementFailed(f"{system.name}: no process in the role of {', '.join(sorted(missing))}")
-        yield Instance(system, ports.front, processes, health_s, answer_s)
+        yield Instance(system, ports.front, ports.back, processes, health_s, answer_s)
 
 
 def _launch(system: System, folder: Path, ports: Ports, surroundings: Surroundings, stack: ExitStack) -> Started:
