@@ -110,6 +110,7 @@ def _environment(instance: Instance, scenario: Scenario, run: int) -> dict[str, 
         "BENCH_LISTING": scenario.listing or api.listing,
         "BENCH_REPLACE_METHOD": api.replace_method,
         "BENCH_BODY": api.template,
+        "BENCH_AUTHORIZATION": api.headers.get("Authorization", ""),
         "BENCH_SEEDED": str(scenario.rows),
         "BENCH_RUN": str(run),
     }

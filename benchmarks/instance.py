@@ -31,6 +31,8 @@ class Instance:
 
     system: System
     port: int
+    back_port: int
+    """Where what is behind it listens, if anything is."""
     processes: tuple[Measured, ...]
     health_s: float
     """Seconds from start to the first 200 of the health check."""
@@ -68,10 +70,10 @@ def running(system: System, folder: Path) -> Iterator[Instance]:
         begun = time.perf_counter()
         started = _launch(system, folder, ports, surroundings, stack)
         try:
-            _await_200(system.api.health, ports.front, started)
+            _await_200(system, system.api.health, ports.front, started)
             health_s = time.perf_counter() - begun
             system.configure(f"http://127.0.0.1:{ports.front}")
-            _await_200(system.api.listing, ports.front, started)
+            _await_200(system, system.api.listing, ports.front, started)
             answer_s = time.perf_counter() - begun
         except MeasurementFailed as error:
             raise MeasurementFailed(f"{system.name}: {error}{_log_tails(folder)}") from error
@@ -79,7 +81,7 @@ def running(system: System, folder: Path) -> Iterator[Instance]:
         missing = set(system.counted) - {process.role for process in processes}
         if missing:
             raise MeasurementFailed(f"{system.name}: no process in the role of {', '.join(sorted(missing))}")
-        yield Instance(system, ports.front, processes, health_s, answer_s)
+        yield Instance(system, ports.front, ports.back, processes, health_s, answer_s)
 
 
 def _launch(system: System, folder: Path, ports: Ports, surroundings: Surroundings, stack: ExitStack) -> Started:
@@ -128,7 +130,7 @@ def _family(system: System, started: Started) -> Iterator[Process]:
             yield observe(system.role_of(arguments(pid)) or role, pid)
 
 
-def _await_200(path: str, port: int, started: Started) -> None:
+def _await_200(system: System, path: str, port: int, started: Started) -> None:
     last = "no answer"
     deadline = time.perf_counter() + START_TIMEOUT_S
     while time.perf_counter() < deadline:
@@ -137,7 +139,7 @@ def _await_200(path: str, port: int, started: Started) -> None:
                 raise MeasurementFailed(f"{role} ended with {process.returncode} before it answered")
         connection = HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=dict(system.api.headers))
             answer = connection.getresponse()
             if answer.status == 200:
                 return

@@ -19,7 +19,10 @@ def user_id(n: int) -> str:
 
 def seed(instance: Instance) -> None:
     """Create the users that the scenarios read and replace, through the API."""
-    with httpx.Client(base_url=instance.url, timeout=60) as client, ThreadPoolExecutor(8) as threads:
+    with (
+        httpx.Client(base_url=instance.url, timeout=60, headers=instance.system.api.headers) as client,
+        ThreadPoolExecutor(8) as threads,
+    ):
 
         def create(n: int) -> None:
             _create(instance, client, user_id(n))
@@ -31,7 +34,7 @@ def check(instance: Instance) -> None:
     """Make one request of each kind, and compare status and body with what they must be."""
     api = instance.system.api
     known, new = user_id(SEEDED // 2), "x00000000000000"
-    with httpx.Client(base_url=instance.url, timeout=60) as client:
+    with httpx.Client(base_url=instance.url, timeout=60, headers=instance.system.api.headers) as client:
         _expect(client.get(f"{api.collection}/{known}"), 200, known, 1)
         _expect(client.get(api.listing), 200, '"user_id"', PAGE)
         body = api.body(known, n=4711)
@@ -44,7 +47,9 @@ def check(instance: Instance) -> None:
 
 def check_created(instance: Instance, created: str) -> None:
     """See that a user whose creation was acknowledged is there."""
-    answer = httpx.get(f"{instance.url}{instance.system.api.collection}/{created}", timeout=60)
+    answer = httpx.get(
+        f"{instance.url}{instance.system.api.collection}/{created}", timeout=60, headers=instance.system.api.headers
+    )
     _expect(answer, 200, created, 1)
 
 

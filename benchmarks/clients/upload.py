@@ -1,4 +1,4 @@
-"""Send a file as one request and keep the answer: `python -m benchmarks.clients.upload PORT PATH FILE ANSWER`.
+"""Send a file to crud as one request and keep the answer: `python -m benchmarks.clients.upload PORT PATH FILE ANSWER`.
 
 Sending and receiving overlap, over a bare socket, so that the client is not what is measured: the kernel sends the
 file, and what comes back is stored as it is. Prints the seconds from the first byte sent to the last one received.
@@ -11,8 +11,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from benchmarks.identity import statement
+
 HEAD = (
     "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-ndjson\r\nAccept: application/x-ndjson\r\n"
+    "{statement}\r\n"
     "Content-Length: {size}\r\nConnection: close\r\n\r\n"
 )
 SILENCE_S = 60
@@ -32,7 +35,8 @@ def upload(port: int, path: str, file: Path, answer: Path) -> float:
 
 def _send(connection: socket.socket, path: str, file: Path) -> None:
     with file.open("rb") as body, suppress(ConnectionError):
-        connection.sendall(HEAD.format(path=path, size=file.stat().st_size).encode())
+        signed = statement("POST", path, "application/x-ndjson")
+        connection.sendall(HEAD.format(path=path, statement=signed, size=file.stat().st_size).encode())
         connection.sendfile(body)
 
 

@@ -12,7 +12,11 @@ import sys
 import time
 from dataclasses import dataclass
 
-REQUEST = b"GET /changes HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
+from benchmarks.identity import AUTHORIZATION
+
+REQUEST = (
+    f"GET /changes HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\nAuthorization: {AUTHORIZATION}\r\n\r\n"
+).encode()
 # A heartbeat may have an id too, but tells of no change.
 CHANGE = re.compile(rb"(?:^|\n)id: (\d+)\nevent:")
 COMMENT = re.compile(rb"(?:^|\n):")

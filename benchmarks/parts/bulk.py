@@ -78,8 +78,8 @@ def _write_body(target: Path) -> int:
 
 
 def _upload(instance: Instance, body: Path, answer: Path) -> float:
-    command = (sys.executable, "-m", "benchmarks.clients.upload", str(instance.port), "/models", str(body), str(answer))
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = (sys.executable, "-m", "benchmarks.clients.upload", str(instance.back_port), "/models")
+    result = subprocess.run((*command, str(body), str(answer)), capture_output=True, text=True, check=False)
     if result.returncode:
         sample = answer.read_bytes()[:500] if answer.exists() else b""
         raise MeasurementFailed(f"upload: {result.stdout}{result.stderr}; answer: {sample!r}")

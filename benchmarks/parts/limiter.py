@@ -20,7 +20,8 @@ from sarvanom.backends.limits.valkey.scripts import ROOT
 from sarvanom.backends.limits.valkey.shared import SharedLimits
 from sarvanom.security.limits import LimitPolicy
 from sarvanom.security.principals import Principal
-from sarvanom.web.middleware.limits import PRINCIPAL, LimitMiddleware
+from sarvanom.web.authorization import PRINCIPAL
+from sarvanom.web.middleware.limits import LimitMiddleware
 from tests.harness.valkey import ValkeyServer, running_valkey
 
 WIDE: Final = LimitPolicy(*([10**9] * 9))

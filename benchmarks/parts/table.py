@@ -130,12 +130,12 @@ def _seconds_for(instance: Instance, scenario: Scenario) -> int:
     """Make a round long enough for some answers, however slow: a case that grows is to be seen, not to be an error."""
     if scenario.listing is None:
         return SECONDS
-    answer = httpx.get(f"{instance.url}{scenario.listing}", timeout=60)
+    answer = httpx.get(f"{instance.url}{scenario.listing}", timeout=60, headers=instance.system.api.headers)
     return min(SLOWEST, max(SECONDS, math.ceil(CONNECTIONS * 2 * answer.elapsed.total_seconds())))
 
 
 def _cases(instance: Instance, rows: int) -> list[Scenario]:
-    with httpx.Client(base_url=instance.url, timeout=60) as client:
+    with httpx.Client(base_url=instance.url, timeout=60, headers=instance.system.api.headers) as client:
         pages = [page for listing in LISTINGS for page in listing.pages(client, rows)]
     return [Scenario(GET.name, GET.script, rows=rows), *pages]
 

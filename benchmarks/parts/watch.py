@@ -90,7 +90,7 @@ def _write(instance: Instance, run: int, rate: int) -> dict[int, int]:
         time.sleep(max(0, begun + n * 1_000_000_000 // rate - time.monotonic_ns()) / 1_000_000_000)
         now = time.monotonic_ns()
         name = user_id(run * 1_000_000 + n)
-        connection.request("POST", api.collection, api.body(name), {"Content-Type": "application/json"})
+        connection.request("POST", api.collection, api.body(name), {"Content-Type": "application/json", **api.headers})
         answer = connection.getresponse()
         body = answer.read()
         if answer.status != api.created:

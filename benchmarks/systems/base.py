@@ -29,6 +29,8 @@ class Api:
     created: int = 201
     health: str = "/health"
     user: Mapping[str, object] = field(default_factory=lambda: USER)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What every request has besides, such as who makes it."""
 
     @property
     def template(self) -> str:

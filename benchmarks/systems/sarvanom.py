@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import override
 
+from benchmarks.identity import AUTHORIZATION, SETTINGS
 from benchmarks.postgres import Postgres, running_postgres
 from benchmarks.systems.base import Api, Command, Ports, Surroundings, System
 from sarvanom.security.keyring import new_key
@@ -13,8 +14,9 @@ from sarvanom.security.keyring import new_key
 SARVANOM = (sys.executable, "-m", "sarvanom")
 # All requests come from one caller. The limits are wide and not off, so that what they cost is measured too.
 WIDE_LIMITS = {
-    f"SARVANOM_LIMIT_{name}": str(10**9)
-    for name in ("READS_PER_MINUTE", "WRITES_PER_MINUTE", "ANONYMOUS_PER_MINUTE", "BYTES_PER_MINUTE", "CONCURRENT")
+    **{f"SARVANOM_LIMIT_{of}_PER_MINUTE": str(10**9) for of in ("READS", "WRITES", "BULK", "BYTES")},
+    **{f"SARVANOM_LIMIT_{of}": str(10**9) for of in ("CONCURRENT", "STREAMS")},
+    "SARVANOM_MAX_CONNECTIONS_PER_ADDRESS": "10000",
 }
 
 
@@ -22,7 +24,7 @@ class SarvanOM(System):
     """Gateway and crud on embedded SQLite, with the defaults of an installation."""
 
     name = "sarvanom"
-    api = Api(collection="/users", listing="/users?limit=50")
+    api = Api(collection="/users", listing="/users?limit=50", headers={"Authorization": AUTHORIZATION})
     counted: tuple[str, ...] = ("gateway", "crud")
 
     @override
@@ -48,10 +50,8 @@ class SarvanOMPostgres(SarvanOM):
             yield on_postgres(postgres, postgres.migrated_database())
 
 
-class Crud(System):
-    """One crud without a gateway, on embedded SQLite or on a database that is there already."""
-
-    api = SarvanOM.api
+class Crud(SarvanOM):
+    """One crud, on embedded SQLite or on a database that is there already; the gateway before it is not counted."""
 
     def __init__(self, name: str, database: Surroundings | None = None) -> None:
         """Take a name, and the database; without one it is a file in the folder."""
@@ -65,9 +65,8 @@ class Crud(System):
         yield self._database
 
     @override
-    def commands(self, folder: Path, ports: Ports) -> dict[str, Command]:
-        environment = {"SARVANOM_CRUD_PORT": str(ports.front)}
-        return {"crud": Command((*SARVANOM, "crud"), _settings(folder) | environment)}
+    def role_of(self, argv: list[str]) -> str | None:
+        return next((role for role in SarvanOM.counted if role in argv), None)
 
 
 def on_postgres(postgres: Postgres, url: str) -> Surroundings:
@@ -76,4 +75,9 @@ def on_postgres(postgres: Postgres, url: str) -> Surroundings:
 
 
 def _settings(folder: Path) -> dict[str, str]:
-    return {"SARVANOM_DATA_DIR": str(folder / "data"), "SARVANOM_LOG_LEVEL": "info", "SARVANOM_LOG_FORMAT": "json"}
+    return {
+        "SARVANOM_DATA_DIR": str(folder / "data"),
+        "SARVANOM_LOG_LEVEL": "info",
+        "SARVANOM_LOG_FORMAT": "json",
+        **SETTINGS,
+    }

@@ -11,7 +11,10 @@ bench.listing = setting("LISTING")
 bench.replace_method = setting("REPLACE_METHOD")
 bench.run = tonumber(setting("RUN"))
 bench.seeded = tonumber(setting("SEEDED"))
-bench.headers = { ["Content-Type"] = "application/json" }
+-- nil where nobody asks who the benchmark is: a header without a value is then not sent.
+local authorization = setting("AUTHORIZATION") ~= "" and setting("AUTHORIZATION") or nil
+bench.reading = { ["Authorization"] = authorization }
+bench.headers = { ["Content-Type"] = "application/json", ["Authorization"] = authorization }
 
 local template = setting("BODY")
 local placeholders = {}

@@ -6,7 +6,7 @@ local requests = {}
 function init()
   math.randomseed(bench.run)
   for n = 1, 65536 do
-    requests[n] = wrk.format("GET", bench.item(bench.seeded_id()))
+    requests[n] = wrk.format("GET", bench.item(bench.seeded_id()), bench.reading)
   end
 end
 

@@ -4,7 +4,7 @@ local bench = require("bench")
 local page
 
 function init()
-  page = wrk.format("GET", bench.listing)
+  page = wrk.format("GET", bench.listing, bench.reading)
 end
 
 function request()

@@ -12,13 +12,18 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from sarvanom.security.api_keys import MAX_KEY_LENGTH
+from sarvanom.security.placeholders import MIN_LENGTH, is_placeholder
+
 PREFIX = "SARVANOM_"
 DOTENV_FILE = ".env"
 TOML_FILE = "sarvanom.toml"
 _HOST = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 _is_host = re.compile(rf"\*|{_HOST}").fullmatch
 _is_origin = re.compile(rf"\*|https?://({_HOST})(:[0-9]{{1,5}})?").fullmatch
-_SECRET = ("database_url", "valkey_url", "api_key", "master_keys", "master_key_command")
+NOT_FLAGS = ("internal_secret", "admin_key")
+"""Settings that are never flags, because everybody on a machine can read its command lines."""
+_SECRET = ("database_url", "valkey_url", "api_key", "master_keys", "master_key_command", *NOT_FLAGS)
 """Settings that may hold a secret, and are not shown when they are refused."""
 _POSTGRESQL = ("postgresql://", "postgres://")
 _Port = Annotated[int, Field(ge=0, le=65535)]
@@ -98,11 +103,19 @@ class ClientSettings(FileSettings):
     """The gateway."""
     api_key: str | None = None
     """What the gateway knows the caller by."""
+    data_dir: Path = Path("data")
+    """Where the first administrator key is, if the gateway is on this machine."""
 
 
 class ProcessSettings(FileSettings):
     """What both services have in common."""
 
+    dev: bool = False
+    """Accept placeholder secrets, on a machine where nobody else is."""
+    data_dir: Path = Path("data")
+    """Folder of the embedded database, the first administrator key and the internal secret."""
+    internal_secret: str | None = None
+    """What gateway and crud know each other by, at least 32 characters; left out, a file in the data folder."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes of each service."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -118,12 +131,18 @@ class ProcessSettings(FileSettings):
     max_connections: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
     """Connections that each process of a service takes at once."""
 
+    @model_validator(mode="after")
+    def _real_secrets(self) -> Self:
+        for name in NOT_FLAGS:
+            _check_secret(name, getattr(self, name, None), accepts_placeholders=self.dev)
+        return self
+
 
 class CrudSettings(ProcessSettings):
     """The settings of crud."""
 
-    data_dir: Path = Path("data")
-    """Folder of the embedded database."""
+    admin_key: str | None = None
+    """The first administrator's key, sk- and at least 29 characters more; left out, made at the first start."""
     database_url: str | None = None
     """The database: postgresql://USER:PASSWORD@HOST/NAME or sqlite:///FILE; left out, a file in the data folder."""
     database_connections: Annotated[int, Field(ge=6, le=10_000)] = 16
@@ -221,6 +240,8 @@ class GatewaySettings(ProcessSettings):
     """Seconds that crud may take for an answer."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=32 * 2**20)] = 10 * 2**20
     """The largest request body."""
+    lease_seconds: Annotated[float, Field(ge=0.1, le=300)] = 5.0
+    """How long the gateway believes what it has learned of a key before it asks again."""
     trusted_hosts: str | None = None
     """Names by which the gateway may be called, separated by commas; *.example.org and * are allowed.
 
@@ -240,7 +261,7 @@ class GatewaySettings(ProcessSettings):
     """Imports, exports and watches that one principal begins in a minute; 0 is any number."""
     limit_auth_per_minute: _Limit = 60
     """Requests for tokens of one principal or address in a minute; 0 is any number."""
-    limit_anonymous_per_minute: _Limit = 6000
+    limit_anonymous_per_minute: _Limit = 600
     """Requests in a minute of one address that has not said who it is; 0 is any number."""
     limit_probes_per_minute: _Limit = 3000
     """Requests of one address in a minute to /health, /ready and /version; 0 is any number."""
@@ -308,6 +329,21 @@ class UpSettings(GatewaySettings, CrudSettings):
 def split_list(value: str | None) -> list[str]:
     """Return the items of a setting that holds several, separated by commas."""
     return [item.strip() for item in (value or "").split(",") if item.strip()]
+
+
+def _check_secret(name: str, secret: str | None, *, accepts_placeholders: bool) -> None:
+    """Refuse what is no secret, without saying what it is."""
+    if secret is None:
+        return
+    setting = f"{PREFIX}{name.upper()}"
+    if len(secret) < MIN_LENGTH or not (secret.isascii() and secret.isprintable()) or " " in secret:
+        raise ValueError(f"{setting}=***: must be at least {MIN_LENGTH} characters of printable ASCII without spaces")
+    if name == "admin_key" and not (secret.startswith("sk-") and len(secret) <= MAX_KEY_LENGTH):
+        raise ValueError(f"{setting}=***: must begin with sk- and have at most {MAX_KEY_LENGTH} characters")
+    if not accepts_placeholders and is_placeholder(secret):
+        raise ValueError(
+            f"{setting}=***: is a placeholder; take random characters, or SARVANOM_DEV=true on your own machine"
+        )
 
 
 def _is_network(text: str) -> bool:

@@ -16,6 +16,7 @@ from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.shared.clients.service_client import ServiceClientFactory
 from sarvanom.shared.contracts.service_contracts import CollectionContract, CRUDServiceContract
 from tests.contracts.samples import SAMPLES, Sample
+from tests.harness.identity import ADMIN_KEY, signing_client
 from tests.harness.postgres import PostgresDatabases
 from tests.harness.secrets import sealed
 from tests.harness.system import RunningProcess
@@ -30,8 +31,9 @@ def open_service(implementation: str, request: pytest.FixtureRequest, folder: Pa
     if implementation == "postgres":
         return StoredCRUDService(sealed(PostgresStore(migrated_database(request.getfixturevalue("postgres")))))
     system: RunningProcess = request.getfixturevalue("system")
-    url = {"crud": system.crud_url, "gateway": system.gateway_url}[implementation]
-    return ServiceClientFactory().crud(url)
+    if implementation == "gateway":
+        return ServiceClientFactory().crud(system.gateway_url, api_key=ADMIN_KEY)
+    return signing_client(system.crud_url)
 
 
 def migrated_database(postgres: PostgresDatabases) -> str:

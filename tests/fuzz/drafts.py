@@ -6,6 +6,7 @@ from typing import Final
 from hypothesis import strategies as st
 
 from sarvanom.shared.resources import RESOURCES
+from tests.harness.identity import PROOF
 
 FIELDS: Final = sorted({name for resource in RESOURCES for name in resource.model.model_fields})
 PARAMETERS: Final = (
@@ -50,7 +51,7 @@ _ODD_METHODS: Final = (b"OPTIONS", b"CONNECT", b"PRI", b"get", b"")
 _PATHS: Final = (
     *(f"/{resource.collection}".encode() for resource in RESOURCES),
     *(f"/{resource.collection}/a".encode() for resource in RESOURCES),
-    *(b"/changes", b"/revisions/latest", b"/revisions/1/revert", b"/health", b"/ready", b"/version", b"/archive"),
+    *(b"/changes", b"/revisions/latest", b"/revisions/1/revert", b"/health", b"/ready", b"/version", b"/keys/a/rotate"),
     *(b"/cache-stats", b"/openapi.json", b"/docs", b"/", b"*", b"http://127.0.0.1/users", b"//", b"127.0.0.1:80"),
 )
 _NAMES: Final = (
@@ -80,7 +81,10 @@ def _often[T](usual: st.SearchStrategy[T], odd: st.SearchStrategy[T]) -> st.Sear
 
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
-    """Draft a request, right in most of its parts, and perhaps bent in a place or two."""
+    """Draft a request, right in most of its parts, and perhaps bent in a place or two.
+
+    `PROOF` stands in most of them, where `prove` puts what opens the door: without it a fuzzer sees only the door.
+    """
     target = draw(st.sampled_from(_PATHS)) + draw(_often(st.just(b""), query_like))
     target += draw(_often(st.just(b""), query_like.map(lambda query: b"?" + query)))
     body = draw(_item_like | json_like | st.binary(max_size=100))
@@ -100,7 +104,8 @@ def requests(draw: st.DrawFn) -> bytes:
     method = draw(_often(st.sampled_from(_METHODS), st.sampled_from(_ODD_METHODS)))
     version = draw(_often(st.just(b"HTTP/1.1"), st.sampled_from((b"HTTP/1.0", b"HTTP/2.0", b""))))
     lines = [b" ".join((method, target, version)), *(name + b": " + value for name, value in headers)]
-    sent = b"\r\n".join(lines) + b"\r\n\r\n" + body
+    who = draw(_often(st.just(PROOF), st.just(b"")))
+    sent = b"\r\n".join(lines) + b"\r\n" + who + b"\r\n" + body
     for place, removed, put in draw(_often(st.just([]), st.lists(_bend, max_size=2))):
         at = int(place * len(sent))
         sent = sent[:at] + put + sent[at + removed :]

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.harness.identity import prove
 from tests.harness.system import RunningProcess
 from tests.services.raw_http import exchange
 
@@ -20,6 +21,7 @@ class Judge:
 
     def send(self, sent: bytes) -> None:
         """Send the bytes to gateway and crud; raises `AssertionError` for a 5xx, or more answers than heads."""
+        sent = prove(sent)
         for port in (self.system.gateway_port, self.system.crud_port):
             received = exchange(port, sent, quiet=QUIET_SECONDS)
             statuses = [int(match) for match in _status.findall(received)]

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.harness import identity
 from tests.harness.secrets import MASTER_KEY
 
 START_SECONDS = 30.0
@@ -50,6 +51,7 @@ class RunningProcess:
     gateway_port: int = field(default_factory=free_port)
     crud_port: int = field(default_factory=free_port)
     settings: Mapping[str, str] = field(default_factory=dict)
+    is_given_identity: bool = True
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -84,6 +86,7 @@ class RunningProcess:
             "SARVANOM_CRUD_URLS": self.crud_url,
             "SARVANOM_LOG_FORMAT": "json",
             **WIDE_LIMITS,
+            **(identity.SETTINGS if self.is_given_identity else {}),
             **self.settings,
         }
         if "SARVANOM_DATABASE_URL" in environment:

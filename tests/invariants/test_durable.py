@@ -12,6 +12,7 @@ from pathlib import Path
 from sarvanom.shared.clients.service_client import CRUDServiceClient, ServiceClient, ServiceClientFactory
 from sarvanom.shared.errors import ServiceUnavailable, UpstreamFailed, UpstreamTimeout
 from sarvanom.shared.models.crud_models import SystemSetting
+from tests.harness.identity import SigningTransport
 from tests.harness.system import RunningProcess, running_crud
 
 WRITES = 10_000
@@ -42,7 +43,7 @@ def setting(number: int) -> SystemSetting:
 @asynccontextmanager
 async def lean_client(url: str) -> AsyncIterator[CRUDServiceClient]:
     """Connect as the gateway does; the caller's own client costs the test ten times as much."""
-    async with CRUDServiceClient(ServiceClient(ServiceClientFactory().hop(url))) as client:
+    async with CRUDServiceClient(ServiceClient(SigningTransport(ServiceClientFactory().hop(url)))) as client:
         yield client
 
 
@@ -139,8 +140,9 @@ async def test_acknowledged_writes_survive_a_kill(tmp_path: Path) -> None:
             exclude=set(item.server_fields)
         ), told
     revisions = sorted(item.revision or 0 for item in stored.values())
-    assert revisions == list(range(1, len(stored) + 1)), f"revisions with gaps or repeats: {told}"
-    assert counter == len(stored), told
+    # The administrator's key has the first.
+    assert revisions == list(range(2, len(stored) + 2)), f"revisions with gaps or repeats: {told}"
+    assert counter == len(stored) + 1, told
     assert (integrity, dangling) == (["ok"], []), told
     integrity, dangling, counter = inspect_file(tmp_path / "left" / "sarvanom.db")
     assert (integrity, dangling) == (["ok"], []), f"as the kill left it: {told}"

@@ -14,13 +14,17 @@ from httpx2 import Client
 from sarvanom.backends.storage.contract import Store
 from sarvanom.backends.storage.postgres.store import PostgresStore
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
+from sarvanom.security.principals import Principal
+from sarvanom.security.scopes import ROLES, Role
 from sarvanom.services.crud.collections import StoredCRUDService
+from tests.harness.identity import ADMIN_HEADERS, SignedRequests
 from tests.harness.postgres import PostgresDatabases, PostgresServer, running_postgres
 from tests.harness.secrets import MASTER_KEY, OTHER_KEY, keyring, sealed
 from tests.harness.system import RunningProcess
 from tests.invariants.secrets.doors import Doors
 from tests.invariants.secrets.needles import Planted, files_below, forms
 from tests.services.commands import run
+from tests.services.keys import make_key
 
 OPEN: Final = "oPeN0control0text"
 """What is not secret, and must be found by the same search."""
@@ -40,6 +44,18 @@ def running(folder: Path, keys: str, **settings: str) -> Iterator[RunningProcess
         yield process
     finally:
         process.stop()
+
+
+def administrator(process: RunningProcess) -> Client:
+    """A client of the gateway that may do and see everything."""
+    return Client(base_url=process.gateway_url, timeout=30, headers=ADMIN_HEADERS)
+
+
+def editor(process: RunningProcess) -> Client:
+    """A client of the gateway that may write everything, and see no secret."""
+    with administrator(process) as client:
+        key = make_key(client, roles=["editor"])["key"]
+    return Client(base_url=process.gateway_url, timeout=30, headers={"authorization": f"Bearer {key}"})
 
 
 def read_everything(client: Client) -> Iterator[bytes]:
@@ -87,16 +103,19 @@ def check_clean(planted: Planted, texts: Iterable[tuple[str, bytes]]) -> int:
 
 def write_era(process: RunningProcess, planted: Planted, era: str, rounds: int) -> Doors:
     """Write through every door of gateway and crud, and search everything that was answered and can be read."""
-    done = Doors(Client(base_url=process.gateway_url, timeout=30), planted, f"{era}-gateway")
-    direct = Doors(Client(base_url=process.crud_url, timeout=30), planted, f"{era}-crud")
-    with done.client, direct.client:
+    done = Doors(editor(process), planted, f"{era}-gateway")
+    at_crud = SignedRequests(Principal("key:editor", ROLES[Role.EDITOR]))
+    direct = Doors(Client(base_url=process.crud_url, timeout=30, auth=at_crud), planted, f"{era}-crud")
+    with done.client, direct.client, administrator(process) as reader:
         done.client.post("/models", json={"model_name": f"{era}/{OPEN}", "provider": "p", "parameters": {"a": OPEN}})
         done.open_all(rounds)
         direct.open_all(2)
         answers = [*done.answers, *direct.answers]
         assert check_clean(planted, ((str(number), text) for number, text in enumerate(answers))) > 0
-        read = list(read_everything(done.client))
+        read = list(read_everything(reader))
         assert check_clean(planted, ((str(number), text) for number, text in enumerate(read))) >= CONTROLS
+        revealed = reader.get(f"/models/{next(iter(done.models))}?reveal=true")
+        assert planted.found_in(revealed.content)  # to who may see it, and nowhere else
     done.models |= direct.models
     done.settings |= direct.settings
     return done
@@ -149,7 +168,7 @@ def test_an_embedded_store_holds_no_secret_in_plain_over_two_eras(tmp_path: Path
     with running(folder, both) as process:
         second = write_era(process, planted, "second", 7)
         rotate(folder, both)
-        with Client(base_url=process.gateway_url, timeout=30) as client:
+        with administrator(process) as client:
             assert check_clean(planted, (("read", text) for text in read_everything(client))) >= CONTROLS
             export = client.get("/export").content
     assert planted.count > 500
@@ -168,9 +187,9 @@ def check_restored(folder: Path, export: bytes, planted: Planted, *eras: Doors) 
     lines = [json.dumps(line).encode() if f'"first/{OPEN}"'.encode() in one else one for one in lines]
     assert all(era.models for era in eras)
     body = b"\n".join([head, *lines, end])
-    with running(folder, OTHER_KEY) as process, Client(base_url=process.gateway_url, timeout=30) as client:
+    with running(folder, OTHER_KEY) as process, administrator(process) as client, editor(process) as writer:
         sent = {"content-type": "application/x-ndjson"}
-        later = Doors(client, planted, "later")
+        later = Doors(writer, planted, "later")
         answer = client.post("/import", content=body, headers=sent)
         assert answer.status_code == 200, answer.text
         later.open_all(1)
@@ -203,7 +222,7 @@ def test_a_shared_store_holds_no_secret_in_plain_over_two_eras(tmp_path: Path, s
     with running(folder, both, **database) as process:
         second = write_era(process, planted, "second", 4)
         rotate(folder, both, **database)
-        with Client(base_url=process.gateway_url, timeout=30) as client:
+        with administrator(process) as client:
             assert check_clean(planted, (("read", text) for text in read_everything(client))) >= CONTROLS
     assert planted.count > 500
     assert check_clean(planted, texts_of(folder)) >= 1

@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from sarvanom.shared.clients.service_client import CRUDServiceClient, ServiceClientFactory
+from sarvanom.shared.clients.service_client import CRUDServiceClient
 from sarvanom.shared.errors import PreconditionFailed, ResourceConflict, ResourceNotFound
-from sarvanom.shared.resources import USERS
+from sarvanom.shared.resources import KEYS, USERS
 from tests.contracts.samples import SAMPLES, USER, new_id
+from tests.harness.identity import signing_client
 from tests.harness.system import RunningProcess, running_crud
 
 WRITERS = 16
@@ -77,8 +78,7 @@ async def test_revisions_of_two_processes_are_one_row(tmp_path: Path) -> None:
     print(f"seed {seed}")  # noqa: T201 (pytest shows it if the test fails)
     with two_cruds(tmp_path) as cruds:
         async with contextlib.AsyncExitStack() as stack:
-            factory = ServiceClientFactory()
-            clients = [await stack.enter_async_context(factory.crud(crud.crud_url)) for crud in cruds]
+            clients = [await stack.enter_async_context(signing_client(crud.crud_url)) for crud in cruds]
             taken = await clients[0].users.create(USER.build(new_id()))
             writers = [write(clients, random.Random(seed + number), taken) for number in range(WRITERS)]
             by_writer = await asyncio.gather(*writers)
@@ -89,6 +89,7 @@ async def test_revisions_of_two_processes_are_one_row(tmp_path: Path) -> None:
             }
             logged = [change.revision for change in (await clients[0].log.changes(limit=1000)).items]
     by_writer.append({USERS.sequence: [taken.revision or 0]})
+    by_writer.append({KEYS.sequence: [1]})  # the administrator's
     for sequence in {sample.resource.sequence for sample in SAMPLES}:
         revisions = sorted(itertools.chain(*(own.get(sequence, ()) for own in by_writer)))
         if sequence == USERS.sequence:

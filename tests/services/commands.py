@@ -9,15 +9,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.harness import identity
 from tests.harness.system import RunningProcess, answers
 
 SARVANOM = Path(sys.executable).with_name("sarvanom")
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment without its own settings of SarvanOM, and with these."""
+    """Return this process's environment with these settings, and with those of identity unless they are empty here."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SARVANOM_")}
-    return {**inherited, **settings}
+    known = {**identity.SETTINGS, "SARVANOM_API_KEY": identity.ADMIN_KEY}
+    kept = {name: value for name, value in settings.items() if value or name not in known}
+    return {**inherited, **{name: value for name, value in known.items() if name not in settings}, **kept}
 
 
 def run(

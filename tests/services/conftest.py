@@ -7,6 +7,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from tests.harness.identity import ADMIN_HEADERS, SignedRequests
 from tests.harness.system import RunningProcess
 
 type Clients = dict[str, httpx2.Client]
@@ -14,10 +15,11 @@ type Clients = dict[str, httpx2.Client]
 
 @pytest.fixture(scope="session")
 def clients(system: RunningProcess) -> Iterator[Clients]:
-    """Plain HTTP clients, by the name of the service."""
-    urls = {"gateway": system.gateway_url, "crud": system.crud_url}
+    """HTTP clients, by the name of the service: an administrator's of the gateway, a gateway's of crud."""
     with ExitStack() as stack:
-        yield {name: stack.enter_context(httpx2.Client(base_url=url, timeout=20)) for name, url in urls.items()}
+        gateway = httpx2.Client(base_url=system.gateway_url, timeout=20, headers=ADMIN_HEADERS)
+        crud = httpx2.Client(base_url=system.crud_url, timeout=20, auth=SignedRequests())
+        yield {"gateway": stack.enter_context(gateway), "crud": stack.enter_context(crud)}
 
 
 @pytest.fixture(params=["gateway", "crud"])

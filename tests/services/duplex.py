@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import orjson
 
+from tests.harness.identity import identity_lines
+
 LONGEST = 20.0
 
 
@@ -73,7 +75,9 @@ class Duplex:
 def duplex(port: int, target: str, *headers: str) -> Iterator[Duplex]:
     """Begin a request with a body of lines."""
     lines = [f"POST {target} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/x-ndjson"]
-    head = "\r\n".join([*lines, "Transfer-Encoding: chunked", *headers]) + "\r\n\r\n"
+    lines += ["Transfer-Encoding: chunked", *headers]
+    lines += identity_lines("POST", target, lines[1:], None)
+    head = "\r\n".join(lines) + "\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=LONGEST) as connection:
         connection.sendall(head.encode())
         yield Duplex(connection)

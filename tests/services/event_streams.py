@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import orjson
 
+from tests.harness.identity import identity_lines
+
 SECONDS = 20.0
 
 
@@ -59,10 +61,11 @@ class EventStream:
     _pending: bytearray = field(default_factory=bytearray)
     _scanned: int = 0
 
-    async def begin(self, target: str, last_event_id: int | None, method: str) -> None:
+    async def begin(self, target: str, last_event_id: int | None, method: str, key: str | None) -> None:
         lines = [f"{method} {target} HTTP/1.1", "host: localhost", "accept: text/event-stream"]
         if last_event_id is not None:
             lines.append(f"last-event-id: {last_event_id}")
+        lines += identity_lines(method, target) if key is None else [f"authorization: Bearer {key}"]
         self.writer.write("\r\n".join([*lines, "", ""]).encode())
         async with asyncio.timeout(SECONDS):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -117,13 +120,19 @@ class EventStream:
 
 @asynccontextmanager
 async def open_stream(
-    port: int, target: str = "/changes", *, last_event_id: int | None = None, method: str = "GET", limit: int = 2**16
+    port: int,
+    target: str = "/changes",
+    *,
+    last_event_id: int | None = None,
+    method: str = "GET",
+    limit: int = 2**16,
+    key: str | None = None,
 ) -> AsyncIterator[EventStream]:
-    """Ask for a stream; leaving drops the connection."""
+    """Ask for a stream, as the administrator if no key is given; leaving drops the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
     stream = EventStream(reader, writer)
     try:
-        await stream.begin(target, last_event_id, method)
+        await stream.begin(target, last_event_id, method, key)
         yield stream
     finally:
         writer.transport.abort()

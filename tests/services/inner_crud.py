@@ -11,12 +11,14 @@ import uvicorn
 from sarvanom.services.crud.main import create_app
 from sarvanom.settings import CrudSettings
 from sarvanom.web.protocol import ProblemProtocol
+from tests.harness import identity
 
 
 @asynccontextmanager
 async def crud_in_process(**settings: Any) -> AsyncIterator[int]:
-    """Serve crud; yield its port."""
-    app = create_app(CrudSettings.load(**settings))
+    """Serve crud to whoever signs as the tests do; yield its port."""
+    known = {"admin_key": identity.ADMIN_KEY, "internal_secret": identity.INTERNAL_SECRET}
+    app = create_app(CrudSettings.load(**known, **settings))
     server = uvicorn.Server(uvicorn.Config(app, http=ProblemProtocol, lifespan="on", log_config=None))
     listener = socket.create_server(("127.0.0.1", 0))
     serving = asyncio.create_task(server._serve(sockets=[listener]))

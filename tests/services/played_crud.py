@@ -6,17 +6,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.harness.identity import administrators_key
+
 OK: Final = (
     b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\netag: "1"\r\nserver: crud\r\nx-inner: inner\r\n'
     b'content-length: 58\r\n\r\n{"status":"success","message":"m","data":{},"metadata":{}}'
 )
 
 _PROBE: Final = "GET /ready "
+_QUESTION: Final = "POST /authenticate "
 
 
 @dataclass(slots=True)
 class PlayedCrud:
-    """The heads of the requests that came in, but for the probes that the gateway sends of its own accord."""
+    """The heads of the requests that came in, but for the probes and questions that the gateway sends by itself."""
 
     heads: list[str] = field(default_factory=list)
 
@@ -24,6 +27,8 @@ class PlayedCrud:
 @asynccontextmanager
 async def play_crud(port: int, answer: bytes | None = OK, *, closes: bool = False) -> AsyncIterator[PlayedCrud]:
     """Listen where crud would: answer every request with these bytes, or with silence if there are none.
+
+    Asked whose key it is, it answers that it is the administrator's.
 
     With `closes`, the connection ends after the answer, or after the request if there is no answer.
     """
@@ -35,6 +40,10 @@ async def play_crud(port: int, answer: bytes | None = OK, *, closes: bool = Fals
         try:
             while True:
                 head = await _read_request(reader)
+                if head.startswith(_QUESTION):
+                    writer.write(_administrator())
+                    await writer.drain()
+                    continue
                 if not head.startswith(_PROBE):
                     played.heads.append(head)
                 if answer is not None:
@@ -56,6 +65,11 @@ async def play_crud(port: int, answer: bytes | None = OK, *, closes: bool = Fals
         for writer in list(open_writers):
             writer.transport.abort()
         await server.wait_closed()
+
+
+def _administrator() -> bytes:
+    body = administrators_key()
+    return b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
 async def _read_request(reader: asyncio.StreamReader) -> str:

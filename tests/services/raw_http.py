@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from tests.harness.identity import identity_lines
+
 _LONGEST = 10.0
 
 
@@ -26,8 +28,9 @@ class RawAnswer:
 def ask(
     port: int, target: str | bytes, method: str = "GET", headers: Sequence[str] = (), body: bytes | None = None
 ) -> RawAnswer:
-    """Send a request whose target stands in it exactly as given, and return the answer."""
+    """Send an administrator's request whose target stands in it exactly as given, and return the answer."""
     target = target.encode("latin-1") if isinstance(target, str) else target
+    headers = [*headers, *identity_lines(method, target, headers, body or b"")]
     lines = [method.encode() + b" " + target + b" HTTP/1.1", b"Host: 127.0.0.1", b"Connection: close"]
     lines += [header.encode("latin-1") for header in headers]
     if body is not None:

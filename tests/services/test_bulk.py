@@ -13,6 +13,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from tests.harness.identity import ADMIN_HEADERS, BEARER
 from tests.harness.system import RunningProcess, running_system
 from tests.services.answers import fields_of, problem_of
 from tests.services.commands import children
@@ -84,7 +85,7 @@ def test_the_gateways_limit_holds_for_lines(tmp_path: Path, id: str) -> None:
     lines = [*(setting(f"{id}-{number}", "x" * 1000) for number in range(9)), setting(id, "x" * 3000)]
     with (
         running_system(tmp_path, SARVANOM_MAX_BODY_BYTES="2048") as system,
-        httpx2.Client(base_url=system.gateway_url) as http,
+        httpx2.Client(base_url=system.gateway_url, headers=ADMIN_HEADERS) as http,
     ):
         results = post(http, "/settings", *lines, **{"sarvanom-line-limit": "999999"})
         assert [result["status"] for result in results] == [201] * 9 + [413]
@@ -178,7 +179,7 @@ def import_many(system: RunningProcess, id: str, count: int, target: str = "/mod
         for number in range(count)
     )
     head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
-    head += f"Content-Length: {len(lines)}\r\nConnection: close\r\n\r\n"
+    head += f"{BEARER.decode()}Content-Length: {len(lines)}\r\nConnection: close\r\n\r\n"
     with socket.create_connection(("127.0.0.1", system.gateway_port), timeout=60) as connection:
         sending = threading.Thread(target=lambda: connection.sendall(head.encode() + lines))
         sending.start()
@@ -198,7 +199,7 @@ def test_fifty_thousand_lines_take_no_more_memory_than_a_few(own: RunningProcess
 
 
 def test_a_long_line_takes_no_more_memory_than_it_may_have(own: RunningProcess) -> None:
-    with httpx2.Client(base_url=own.gateway_url, timeout=60) as http:
+    with httpx2.Client(base_url=own.gateway_url, timeout=60, headers=ADMIN_HEADERS) as http:
         post(http, "/settings", b"x" * 2**20)
         before = peaks(own)
         [result] = post(http, "/settings", b"x" * 200 * 2**20)
@@ -217,11 +218,14 @@ def test_results_that_nobody_reads_stop_the_lines(own: RunningProcess, id: str) 
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(3)
         connection.connect(("127.0.0.1", own.gateway_port))
-        connection.sendall(head + b"Content-Length: 1000000000\r\n\r\n")
+        connection.sendall(head + BEARER + b"Content-Length: 1000000000\r\n\r\n")
         with contextlib.suppress(TimeoutError):
             while sent < MOST_TAKEN:
                 sent += connection.send(line * 300)
-        assert httpx2.post(f"{own.gateway_url}/settings", json=json.loads(setting(id))).status_code == 201
+        assert (
+            httpx2.post(f"{own.gateway_url}/settings", json=json.loads(setting(id)), headers=ADMIN_HEADERS).status_code
+            == 201
+        )
     assert sent < MOST_TAKEN
     grown = {name: size - before[name] for name, size in peaks(own).items()}
     assert max(grown.values()) < 16 * 1024, grown

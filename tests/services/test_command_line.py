@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.harness.identity import ADMIN_HEADERS, ADMIN_KEY
 from tests.harness.system import RunningProcess, free_port
 from tests.services.commands import (
     SARVANOM,
@@ -44,12 +45,12 @@ def up(folder: Path, **settings: str) -> RunningProcess:
 
 
 def create(system: RunningProcess, **fields: str) -> None:
-    answer = httpx2.post(f"{system.gateway_url}/users", json={**USER, **fields})
+    answer = httpx2.post(f"{system.gateway_url}/users", json={**USER, **fields}, headers=ADMIN_HEADERS)
     assert answer.status_code == 201
 
 
 def read(system: RunningProcess, id: str = "grace") -> int:
-    return httpx2.get(f"{system.gateway_url}/users/{id}", timeout=30).status_code
+    return httpx2.get(f"{system.gateway_url}/users/{id}", timeout=30, headers=ADMIN_HEADERS).status_code
 
 
 def test_up_says_where_it_listens_and_gives_a_command_that_works(tmp_path: Path) -> None:
@@ -59,12 +60,13 @@ def test_up_says_where_it_listens_and_gives_a_command_that_works(tmp_path: Path)
         for text in (system.gateway_url, system.crud_url, f"{system.gateway_url}/docs", str(tmp_path)):
             assert text in said
         (command,) = re.findall(r"^ *(curl (?:.*\\\n)*.*)$", said, re.MULTILINE)
-        ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+        shell = {**os.environ, "SARVANOM_ADMIN_KEY": ADMIN_KEY}
+        ran = subprocess.run(["/bin/sh", "-c", command], env=shell, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         assert ran.stdout.startswith("HTTP/1.1 201 ")
         location = re.search(r"(?i)^location: (\S+)", ran.stdout, re.MULTILINE)
         assert location is not None
-        assert httpx2.get(system.gateway_url + location[1]).status_code == 200
+        assert httpx2.get(system.gateway_url + location[1], headers=ADMIN_HEADERS).status_code == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -76,7 +78,7 @@ def test_a_signal_stops_everything_quickly_and_cleanly(tmp_path: Path, command: 
     try:
         began = children(system)
         assert sorted(began.values()) == (["crud", "gateway"] if command == "up" else [])
-        with httpx2.Client(base_url=url) as idle:
+        with httpx2.Client(base_url=url, headers=ADMIN_HEADERS) as idle:
             assert idle.get("/health").status_code == 200
             started = time.monotonic()
             assert system.stop(number) == 0
@@ -310,7 +312,9 @@ def test_the_services_of_up_get_what_up_was_told(tmp_path: Path) -> None:
     system = RunningProcess(("up", "--max-body-bytes", "2048"), tmp_path)
     (tmp_path / "sarvanom.toml").write_text('trusted_hosts = "127.0.0.1,only.example"\n')
     with running(system):
-        answer = httpx2.post(f"{system.gateway_url}/users", json={**USER, "settings": {"x": "x" * 4096}})
+        answer = httpx2.post(
+            f"{system.gateway_url}/users", json={**USER, "settings": {"x": "x" * 4096}}, headers=ADMIN_HEADERS
+        )
         assert answer.status_code == 413
         answer = httpx2.get(f"{system.gateway_url}/health", headers={"host": "localhost"})
         assert answer.status_code == 400

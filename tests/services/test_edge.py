@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.harness.identity import ADMIN_HEADERS, ADMIN_KEY, BEARER
 from tests.harness.system import RunningProcess
 from tests.services.answers import data_of, item_of, problem_of
 from tests.services.edge_gateways import running_gateway
@@ -40,7 +41,7 @@ def edge(system: RunningProcess, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(scope="module")
 def page(edge: RunningProcess) -> Iterator[httpx2.Client]:
     """A client of the second gateway."""
-    with httpx2.Client(base_url=edge.gateway_url) as client:
+    with httpx2.Client(base_url=edge.gateway_url, headers=ADMIN_HEADERS) as client:
         yield client
 
 
@@ -242,7 +243,7 @@ def in_chunks(body: bytes, size: int = 65_536) -> bytes:
 
 def post_head(framing: str) -> bytes:
     return (
-        "POST /settings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"POST /settings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{BEARER.decode()}"
         f"Connection: close\r\n{framing}\r\n\r\n"
     ).encode()
 
@@ -325,7 +326,7 @@ LINE |= {"duration_ms", "bytes", "client"}
 
 def test_a_log_line_says_what_happened_and_not_to_what(gateway: httpx2.Client, system: RunningProcess, id: str) -> None:
     secret = f"secret-{id}"
-    headers = {"x-request-id": id, "authorization": secret, "user-agent": secret}
+    headers = {"x-request-id": id, "cookie": secret, "user-agent": secret}
     answer = gateway.get(f"/users/{secret}", headers=headers)
     problem_of(answer, 404, "not_found")
     (line,) = log_lines(system, id)
@@ -339,6 +340,7 @@ def test_a_log_line_says_what_happened_and_not_to_what(gateway: httpx2.Client, s
     gateway.post("/users", json={"user_id": secret, "username": secret, "email": secret}, headers=headers)
     assert len(log_lines(system, id)) == 4
     assert secret not in system.log.read_text()
+    assert ADMIN_KEY not in system.log.read_text()
 
 
 @pytest.mark.parametrize(

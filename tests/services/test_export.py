@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.harness.identity import ADMIN_HEADERS, BEARER
 from tests.harness.system import RunningProcess, running_system
 from tests.services.answers import data_of, fields_of, problem_of
 from tests.services.commands import run
@@ -25,7 +26,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProcess]
     """A system that holds many models of 1 KB and one of everything else."""
     with running_system(tmp_path_factory.mktemp("filled"), SARVANOM_LOG_LEVEL="warning") as running:
         import_many(running, "m", MANY)
-        with httpx2.Client(base_url=running.gateway_url) as http:
+        with httpx2.Client(base_url=running.gateway_url, headers=ADMIN_HEADERS) as http:
             http.post("/users", json={"user_id": "ada", "username": "Ada", "email": "ada@example.org"})
             http.post("/datasets", json={"dataset_id": "d/1", "name": "One"})
             http.post("/settings", json={"setting_key": "s", "setting_value": [1, None, "\u00e9\n"]})
@@ -84,14 +85,14 @@ def test_everything_takes_no_parameters(http: httpx2.Client) -> None:
 
 
 def test_what_is_exported_restores_and_exports_the_same(filled: RunningProcess, empty: RunningProcess) -> None:
-    text = httpx2.get(f"{filled.gateway_url}/export", timeout=60).content
-    assert text.count(b"\n") == MANY + 6
-    with httpx2.Client(base_url=empty.gateway_url, timeout=120) as http:
+    text = httpx2.get(f"{filled.gateway_url}/export", timeout=60, headers=ADMIN_HEADERS).content
+    assert text.count(b"\n") == MANY + 7
+    with httpx2.Client(base_url=empty.gateway_url, timeout=120, headers=ADMIN_HEADERS) as http:
         problem = problem_of(http.post("/import", content=text[:-100], headers=NDJSON), 400, "malformed_json")
         assert "Line " in problem["detail"]
         before = peaks(empty)
         data = data_of(http.post("/import", content=text, headers=NDJSON), 200)
-        counts = {"cache": 1, "users": 1, "models": MANY, "datasets": 1, "settings": 1}
+        counts = {"cache": 1, "users": 1, "models": MANY, "datasets": 1, "settings": 1, "keys": 1}
         assert data == {"revision": json.loads(text.partition(b"\n")[0])["revision"], "items": counts}
         assert untimed(http.get("/export").content) == untimed(text)
         problem_of(http.post("/import", content=text, headers=NDJSON), 409, "store_not_empty")
@@ -101,7 +102,7 @@ def test_what_is_exported_restores_and_exports_the_same(filled: RunningProcess, 
 
 
 def test_exports_take_no_more_memory_than_pages(filled: RunningProcess) -> None:
-    with httpx2.Client(base_url=filled.gateway_url, timeout=60) as http:
+    with httpx2.Client(base_url=filled.gateway_url, timeout=60, headers=ADMIN_HEADERS) as http:
         for target, headers in (("/models", LINES), ("/export", {})):
             http.get(target, headers=headers)
             before = peaks(filled)
@@ -117,17 +118,17 @@ def test_a_slow_reader_sees_the_state_at_its_beginning(filled: RunningProcess) -
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         connection.settimeout(30)
         connection.connect(("127.0.0.1", filled.gateway_port))
-        connection.sendall(request)
+        connection.sendall(request.replace(b"\r\n", b"\r\n" + BEARER, 1))
         received = connection.recv(4096)
         before = peaks(filled)
-        with httpx2.Client(base_url=filled.gateway_url) as http:
+        with httpx2.Client(base_url=filled.gateway_url, headers=ADMIN_HEADERS) as http:
             assert http.post("/settings", json={"setting_key": "late", "setting_value": 1}).status_code == 201
             assert http.delete("/settings/late").status_code == 204
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
         received += b"".join(iter(lambda: connection.recv(2**20), b""))
         grown = {name: size - before[name] for name, size in peaks(filled).items()}
     assert b'"late"' not in received
-    assert b'{"end":true,"items":%d}' % (MANY + 4) in received[-200:]
+    assert b'{"end":true,"items":%d}' % (MANY + 5) in received[-200:]
     assert max(grown.values()) < 8 * 1024, grown
 
 
@@ -139,13 +140,15 @@ def test_an_upload_that_stands_still_keeps_nobody_waiting_and_leaves_nothing(emp
     line += b'"exported_at":"2026-01-01T00:00:00Z"}\n'
     with (
         socket.create_connection(("127.0.0.1", empty.gateway_port)) as connection,
-        httpx2.Client(base_url=empty.gateway_url) as http,
+        httpx2.Client(base_url=empty.gateway_url, headers=ADMIN_HEADERS) as http,
     ):
-        connection.sendall(head + line)
+        connection.sendall(head.replace(b"\r\n", b"\r\n" + BEARER, 1) + line)
         connection.settimeout(0.3)
         with pytest.raises(TimeoutError):
             connection.recv(1)
-        assert http.post("/settings", json={"setting_key": "a", "setting_value": 1}).json()["data"]["revision"] == 1
+        assert (
+            http.post("/settings", json={"setting_key": "a", "setting_value": 1}).json()["data"]["revision"] == 2
+        )  # the administrator's key was the first
 
 
 @pytest.fixture
@@ -175,7 +178,7 @@ def test_the_commands_take_everything_from_one_store_to_another(
     ran = run(["export", "--output", "all.ndjson", "--url", filled.gateway_url], tmp_path, timeout=60)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     ran = run(["import", "all", "all.ndjson", "--url", empty.gateway_url], tmp_path, timeout=120)
-    said = rf"Restored revision 20,0\d\d: 1 cache, 1 users, {MANY:,} models, 1 datasets, 1 settings\n"
+    said = rf"Restored revision 20,0\d\d: 1 cache, 1 users, {MANY:,} models, 1 datasets, 1 settings, 1 keys\n"
     assert (ran.returncode, ran.stderr) == (0, "")
     assert re.fullmatch(said, ran.stdout)
     ran = run(["export", "--url", empty.gateway_url], tmp_path, timeout=60)

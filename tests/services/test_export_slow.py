@@ -8,10 +8,11 @@ import pytest
 
 from sarvanom.backends.storage.postgres.migration import migrate
 from sarvanom.services.crud import archive_answers
+from tests.harness.identity import SignedRequests
 from tests.services.inner_crud import crud_in_process
 
 ITEMS = 30
-END = b'{"end":true,"items":%d}\n' % ITEMS
+END = b'{"end":true,"items":%d}\n' % (ITEMS + 1)  # and the administrator's key
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -29,7 +30,7 @@ async def test_a_trickle_is_no_way_to_hold_an_export(database: str, monkeypatch:
     monkeypatch.setattr(archive_answers, "EXPORT_RATE", 2**30)
     async with (
         crud_in_process(database_url=database) as port,
-        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, auth=SignedRequests()) as client,
     ):
         for number in range(ITEMS):
             body = {"setting_key": f"s{number}", "setting_value": "x" * 1_000_000}

@@ -31,7 +31,7 @@ def test_change_holds_what_was_stored_byte_by_byte(http: Client, id: str) -> Non
     (change,) = items_of(page)
     assert list(change) == CHANGE_MEMBERS
     assert (change["id"], change["resource"], change["operation"]) == (id, "datasets", "create")
-    assert (change["actor"], change["previous_revision"], change["reverts"]) == (None, None, None)
+    assert (change["actor"], change["previous_revision"], change["reverts"]) == ("key:key-administrator", None, None)
     assert change["time"] == change["after"]["created_at"]
 
 

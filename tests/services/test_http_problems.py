@@ -110,10 +110,12 @@ def test_the_request_id_reaches_crud(clients: dict[str, Client], id: str) -> Non
 
 
 def test_the_version_and_the_parts_of_each_service_are_told(clients: dict[str, Client]) -> None:
-    for name, dependency in (("gateway", "crud"), ("crud", "database")):
+    for name, dependencies in (("gateway", ["crud"]), ("crud", ["database", "administrator key"])):
         version = clients[name].get("/version").json()
         assert version["service"] == name
         assert re.fullmatch(r"\d+\.\d+\.\d+.*", version["version"])
         for path in ("/ready", "/health/detailed"):
             checks = clients[name].get(path).json()["checks"]
-            assert [(check["name"], check["ok"], check["error"]) for check in checks] == [(dependency, True, None)]
+            assert [(check["name"], check["ok"], check["error"]) for check in checks] == [
+                (dependency, True, None) for dependency in dependencies
+            ]

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.harness.identity import ADMIN_HEADERS
 from tests.harness.system import RunningProcess
 from tests.services.answers import data_of, problem_of
 from tests.services.edge_gateways import running_gateway
@@ -25,7 +26,7 @@ def open_gateway(system: RunningProcess, tmp_path_factory: pytest.TempPathFactor
     settings = {"SARVANOM_INSPECTION_STRICT": "off", "SARVANOM_INSPECTION_FREE": "off"}
     with (
         running_gateway(tmp_path_factory.mktemp("open"), system.crud_port, **settings) as running,
-        httpx2.Client(base_url=running.gateway_url, timeout=20) as client,
+        httpx2.Client(base_url=running.gateway_url, timeout=20, headers=ADMIN_HEADERS) as client,
     ):
         yield client
 
@@ -36,7 +37,7 @@ def closed_gateway(system: RunningProcess, tmp_path_factory: pytest.TempPathFact
     settings = {"SARVANOM_INSPECTION_FREE": "block"}
     with (
         running_gateway(tmp_path_factory.mktemp("closed"), system.crud_port, **settings) as running,
-        httpx2.Client(base_url=running.gateway_url, timeout=20) as client,
+        httpx2.Client(base_url=running.gateway_url, timeout=20, headers=ADMIN_HEADERS) as client,
     ):
         yield client
 

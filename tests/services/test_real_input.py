@@ -16,6 +16,7 @@ from sarvanom.cli.importers.importer import Importer
 from sarvanom.cli.importers.litellm import LITELLM
 from sarvanom.cli.importers.postgres_settings import POSTGRES_SETTINGS
 from sarvanom.shared.clients.service_client import ServiceClientFactory
+from tests.harness.identity import ADMIN_HEADERS, ADMIN_KEY
 from tests.harness.system import RunningProcess, running_system
 from tests.services.commands import run
 
@@ -79,7 +80,7 @@ async def test_every_entry_arrives_and_comes_back_as_it_stood_in_the_file(
     assert outcome == (0, f"{resource.collection}: {count:,} created, 0 replaced, 0 skipped, 0 refused\n", "")
     entries = entries_of(json.loads((data_files / file).read_bytes()))
     assert len(entries) == count
-    async with ServiceClientFactory().crud(url=empty.gateway_url) as client:
+    async with ServiceClientFactory().crud(url=empty.gateway_url, api_key=ADMIN_KEY) as client:
         collection = getattr(client, resource.collection)
         for id, entry in entries.items():
             item = await collection.get(id)
@@ -89,7 +90,9 @@ async def test_every_entry_arrives_and_comes_back_as_it_stood_in_the_file(
         assert item[resource.id_field] == id
         restored = importer.restore(resource.model.model_validate_json(json.dumps(item)))
         assert exact(restored) == exact(entries[id])
-    listed = httpx2.get(f"{empty.gateway_url}/{resource.collection}?limit=1&include_total=true").json()
+    listed = httpx2.get(
+        f"{empty.gateway_url}/{resource.collection}?limit=1&include_total=true", headers=ADMIN_HEADERS
+    ).json()
     assert listed["metadata"]["total"] == count
 
 
@@ -97,7 +100,7 @@ def read_raw(port: int, collection: str, ids: list[str]) -> Iterator[tuple[str, 
     """Read items over one connection, their ids in the request line exactly as they are."""
     with contextlib.closing(HTTPConnection("127.0.0.1", port)) as connection:
         for id in ids:
-            connection.request("GET", f"/{collection}/{id}")
+            connection.request("GET", f"/{collection}/{id}", headers=ADMIN_HEADERS)
             answer = connection.getresponse()
             body = answer.read()
             assert answer.status == 200, id
@@ -125,7 +128,9 @@ def test_an_import_again_conflicts_skips_or_replaces_as_it_is_told(
     assert outcome == (0, f"{collection}: 0 created, 0 replaced, {count:,} skipped, 0 refused\n", "")
     outcome = run_import(system, importer, data_files / file, "--on-conflict", "replace", "--service", "again")
     assert outcome == (0, f"{collection}: 0 created, {count:,} replaced, 0 skipped, 0 refused\n", "")
-    listed = httpx2.get(f"{system.gateway_url}/{collection}?service=again&limit=1000").json()["data"]["items"]
+    listed = httpx2.get(f"{system.gateway_url}/{collection}?service=again&limit=1000", headers=ADMIN_HEADERS).json()[
+        "data"
+    ]["items"]
     entries = entries_of(json.loads((data_files / file).read_bytes()))
     assert len(listed) == count
     for item in listed:

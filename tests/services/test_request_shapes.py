@@ -8,12 +8,14 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from tests.harness.identity import PROOF, prove
 from tests.harness.system import RunningProcess
 from tests.services.raw_http import exchange, parse, statuses_in
 
 HOST = b"Host: 127.0.0.1\r\n"
 NEXT = b"GET /health HTTP/1.1\r\n" + HOST + b"X-Request-ID: the-next\r\n\r\n"
 LAST = NEXT[:-2] + b"Connection: close\r\n\r\n"
+PROVEN = PROOF.removesuffix(b"\r\n")
 BODY = b'{"value": 1}'
 CHUNKED = b"Transfer-Encoding: chunked"
 CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
@@ -31,11 +33,17 @@ def put(framing: bytes, body: bytes) -> bytes:
     return (
         b"PUT /cache/ID HTTP/1.1\r\n"
         + HOST
+        + PROOF
         + b"Content-Type: application/json\r\nIf-None-Match: *\r\n"
         + framing
         + b"\r\n\r\n"
         + body
     )
+
+
+def post(media_type: bytes) -> bytes:
+    """The head of a request whose chunks are to come."""
+    return b"POST /settings HTTP/1.1\r\n%b%bContent-Type: %b\r\n%b\r\n\r\n" % (HOST, PROOF, media_type, CHUNKED)
 
 
 REFUSED = {
@@ -117,7 +125,7 @@ def next_id(gateway: httpx2.Client) -> Iterator[str]:
 def test_what_can_be_read_in_two_ways_is_refused_once_and_nothing_after_it_is_read(
     system: RunningProcess, gateway: httpx2.Client, next_id: str, shape: str, port: str
 ) -> None:
-    sent = REFUSED[shape].replace(b"ID", next_id.encode()) + NEXT
+    sent = prove(REFUSED[shape].replace(b"ID", next_id.encode())) + NEXT
     answer = exchange(getattr(system, port), sent)
     assert statuses_in(answer) == [400]
     refused = parse(answer)
@@ -131,7 +139,7 @@ def test_what_can_be_read_in_two_ways_is_refused_once_and_nothing_after_it_is_re
 def test_what_can_be_read_in_one_way_is_one_request(
     system: RunningProcess, next_id: str, shape: str, port: str
 ) -> None:
-    sent = READ[shape].replace(b"ID", next_id.encode()) + LAST
+    sent = prove(READ[shape].replace(b"ID", next_id.encode())) + LAST
     answer = exchange(getattr(system, port), sent).replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")
     assert statuses_in(answer) == [201, 200]
     assert re.findall(rb"x-request-id: (\S+)", answer)[1:] == [b"the-next"]
@@ -145,7 +153,8 @@ def test_what_can_be_read_in_one_way_is_one_request(
         (NEXT * 20 + LAST, [200] * 21),
         (b"\r\n\r\n" + LAST, [200]),
         (get(b"http://127.0.0.1/health") + LAST, [200, 200]),
-        (get(b"//127.0.0.1/health") + LAST, [404, 200]),
+        (get(b"//127.0.0.1/health") + LAST, [401, 200]),
+        (get(b"//127.0.0.1/health", PROVEN) + LAST, [404, 200]),
         (get(b"/health", b"Content-Length: %d" % len(NEXT)) + NEXT + LAST, [200, 200]),
         (get(b"/health", UPGRADE[:-2]) + LAST, [200, 200]),
         (get(b"/health", UPGRADE[:-2]) * 50 + LAST, [200] * 51),
@@ -158,7 +167,7 @@ def test_what_can_be_read_in_one_way_is_one_request(
 def test_requests_in_a_row_have_one_answer_each(
     system: RunningProcess, sent: bytes, statuses: list[int], port: str
 ) -> None:
-    assert statuses_in(exchange(getattr(system, port), sent)) == statuses
+    assert statuses_in(exchange(getattr(system, port), prove(sent))) == statuses
 
 
 @BOTH
@@ -167,15 +176,14 @@ def test_what_came_before_a_refused_request_is_answered_before_it(
     system: RunningProcess, bad: bytes, port: str
 ) -> None:
     """The list takes longer than the refusal: its answer must not be taken for that of the other."""
-    for before in (NEXT, get(b"/settings?limit=1000")):
-        assert statuses_in(exchange(getattr(system, port), before + bad + NEXT)) == [200, 400]
+    for before in (NEXT, get(b"/settings?limit=1000", PROVEN)):
+        assert statuses_in(exchange(getattr(system, port), prove(before + bad) + NEXT)) == [200, 400]
 
 
 @BOTH
 def test_a_body_that_breaks_while_it_is_answered_breaks_the_answer_off(system: RunningProcess, port: str) -> None:
     """An import has begun to answer: an error in the midst of its lines would be taken for one of them."""
-    head = b"POST /settings HTTP/1.1\r\n" + HOST + b"Content-Type: application/x-ndjson\r\n" + CHUNKED + b"\r\n\r\n"
-    with_line = head + b"2\r\n{}\r\n"
+    with_line = prove(post(b"application/x-ndjson")) + b"2\r\n{}\r\n"
     with socket.create_connection(("127.0.0.1", getattr(system, port)), timeout=10) as connection:
         connection.sendall(with_line + b"1\r\n\n\r\n")
         received = connection.recv(65_536)
@@ -191,7 +199,7 @@ def test_a_body_that_breaks_while_it_is_answered_breaks_the_answer_off(system: R
 
 @BOTH
 def test_a_body_that_breaks_after_its_answer_has_no_second_one(system: RunningProcess, port: str) -> None:
-    head = b"POST /settings HTTP/1.1\r\n" + HOST + b"Content-Type: text/plain\r\n" + CHUNKED + b"\r\n\r\n"
+    head = prove(post(b"text/plain"))
     with socket.create_connection(("127.0.0.1", getattr(system, port)), timeout=10) as connection:
         connection.sendall(head)
         received = connection.recv(65_536)

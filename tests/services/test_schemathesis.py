@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.harness.identity import ADMIN_KEY
 from tests.harness.system import RunningProcess
 
 ROOT = Path(__file__).parents[2]
-TAGS = ("cache", "users", "models", "datasets", "settings", "changes", "archive", "health")
+TAGS = ("cache", "users", "models", "datasets", "settings", "keys", "changes", "archive", "health")
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 
@@ -27,6 +28,7 @@ def test_schemathesis_runs_all_its_checks_and_finds_nothing(system: RunningProce
             f"--config-file={ROOT / 'tests/services/schemathesis.toml'}",
             "run",
             f"{system.gateway_url}/openapi.json",
+            f"--header=Authorization: Bearer {ADMIN_KEY}",
             *options,
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

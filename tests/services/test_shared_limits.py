@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
@@ -12,11 +12,14 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from tests.harness.identity import ADMIN_HEADERS, SignedRequests
 from tests.harness.system import RunningProcess
 from tests.harness.valkey import ValkeyServer, running_valkey
 from tests.services.edge_gateways import running_gateway
+from tests.services.keys import make_key
 
 LIMIT = 300
+FIVE = ("SARVANOM_LIMIT_ANONYMOUS_PER_MINUTE", "SARVANOM_LIMIT_READS_PER_MINUTE")
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,7 @@ def gateways(
         "SARVANOM_VALKEY_URL": server.url,
         "SARVANOM_TRUSTED_PROXIES": "127.0.0.1",
         "SARVANOM_LIMIT_ANONYMOUS_PER_MINUTE": str(LIMIT),
+        "SARVANOM_LIMIT_READS_PER_MINUTE": str(LIMIT),
         "SARVANOM_LIMIT_STREAMS": "2",
     }
     with ExitStack() as stack:
@@ -41,11 +45,20 @@ def gateways(
         yield [stack.enter_context(running_gateway(folder, system.crud_port, **settings)) for folder in folders]
 
 
-class Load:
-    """What a caller asked of several gateways, and what came of it."""
+def somewhere() -> str:
+    """Return an address of a site of its own."""
+    return f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1"
 
-    def __init__(self, caller: str | None = None) -> None:
-        self.headers = {"X-Forwarded-For": caller or f"2001:db8:{uuid4().hex[:4]}:{uuid4().hex[:4]}::1"}
+
+class Load:
+    """What a caller asked of several gateways, and what came of it.
+
+    With a key it calls from anywhere; without one it is a stranger at one address, who is refused once it was counted.
+    """
+
+    def __init__(self, key: str | None = None) -> None:
+        self.admitted = 200 if key else 401
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {"X-Forwarded-For": somewhere()}
         self.statuses: Counter[int] = Counter()
         self.slowest = 0.0
         self.began = time.monotonic()
@@ -53,7 +66,8 @@ class Load:
 
     async def ask(self, client: httpx2.AsyncClient, url: str) -> httpx2.Response:
         began = time.monotonic()
-        answer = await client.get(f"{url}/cache-stats", headers=self.headers)
+        headers = {"X-Forwarded-For": somewhere(), **self._headers}
+        answer = await client.get(f"{url}/cache-stats", headers=headers)
         self.ended = time.monotonic()
         self.slowest = max(self.slowest, self.ended - began)
         self.statuses[answer.status_code] += 1
@@ -80,27 +94,38 @@ def logged(gateway: RunningProcess, event: str) -> int:
     return sum(line["event"] == event for line in lines)
 
 
-async def test_a_burst_over_two_gateways_is_admitted_up_to_the_limit(gateways: list[RunningProcess]) -> None:
-    load = Load()
+@pytest.fixture
+def known(gateway: httpx2.Client) -> Callable[[], Load]:
+    """Makes the load of another principal."""
+    return lambda: Load(make_key(gateway, roles=["admin"])["key"])
+
+
+@pytest.mark.parametrize("quota", ["anonymous", "reads"])
+async def test_a_burst_over_two_gateways_is_admitted_up_to_the_limit(
+    gateways: list[RunningProcess], known: Callable[[], Load], quota: str
+) -> None:
+    """A stranger is counted by its address, a principal wherever it calls from."""
+    caller = known if quota == "reads" else Load
+    load = caller()
     await load.burst(gateways, 3 * LIMIT)
-    assert set(load.statuses) == {200, 429}
-    assert LIMIT * 0.99 <= load.statuses[200] <= load.limit * 1.01
+    assert set(load.statuses) == {load.admitted, 429}
+    assert LIMIT * 0.99 <= load.statuses[load.admitted] <= load.limit * 1.01
     async with httpx2.AsyncClient() as client:
         for gateway in gateways:
             refused = await load.ask(client, gateway.gateway_url)
             assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
             assert 1 <= int(refused.headers["Retry-After"]) <= 61
-            assert refused.headers["RateLimit"] == f'"anonymous";r=0;t={refused.headers["Retry-After"]}'
+            assert refused.headers["RateLimit"] == f'"{quota}";r=0;t={refused.headers["Retry-After"]}'
             assert refused.headers["x-ratelimit-remaining-requests"] == "0"
-        other = await Load().ask(client, gateways[0].gateway_url)
-        assert other.headers["RateLimit"].startswith(f'"anonymous";r={LIMIT - 1};t=')
+        other = await caller().ask(client, gateways[0].gateway_url)
+        assert other.headers["RateLimit"].startswith(f'"{quota}";r={LIMIT - 1};t=')
         assert other.headers["x-ratelimit-limit-requests"] == str(LIMIT)
 
 
 async def test_watches_at_one_gateway_take_places_at_the_other(
     system: RunningProcess, gateways: list[RunningProcess]
 ) -> None:
-    headers = {**Load().headers, "Accept": "text/event-stream"}
+    headers = {**ADMIN_HEADERS, "Accept": "text/event-stream"}
     first, second = (f"{gateway.gateway_url}/changes" for gateway in gateways)
     async with httpx2.AsyncClient(timeout=20) as client:
         async with client.stream("GET", first, headers=headers) as one, client.stream("GET", first, headers=headers):
@@ -113,21 +138,20 @@ async def test_watches_at_one_gateway_take_places_at_the_other(
             status = 0
             while status != 200:
                 change = {"setting_key": f"limits/{uuid4().hex}", "setting_value": 1}
-                assert (await client.post(f"{system.crud_url}/settings", json=change)).status_code == 201
+                created = await client.post(f"{system.crud_url}/settings", json=change, auth=SignedRequests())
+                assert created.status_code == 201
                 async with client.stream("GET", second, headers=headers) as watch:
                     status = watch.status_code
                     assert status in (200, 429)
 
 
 async def test_valkey_is_killed_and_started_again_in_the_midst(
-    gateways: list[RunningProcess], server: ValkeyServer
+    gateways: list[RunningProcess], server: ValkeyServer, known: Callable[[], Load]
 ) -> None:
-    throughout = Load()
+    throughout, before, away, after = (known() for _ in range(4))
     steady = asyncio.create_task(throughout.burst(gateways, 1500, connections=4))
-    before = Load()
     await before.burst(gateways, 2 * LIMIT)
     server.kill()
-    away = Load()
     await away.burst(gateways, 3 * LIMIT)
     for gateway in gateways:
         assert logged(gateway, "limits are not shared: valkey is away") == 1
@@ -135,7 +159,6 @@ async def test_valkey_is_killed_and_started_again_in_the_midst(
     async with asyncio.timeout(10):
         while not all(logged(gateway, "limits are shared again") for gateway in gateways):  # noqa: ASYNC110 (a log)
             await asyncio.sleep(0.05)
-    after = Load()
     await after.burst(gateways, 2 * LIMIT)
     await steady
     for load in (before, away, throughout, after):
@@ -155,11 +178,12 @@ def test_a_gateway_starts_and_limits_without_its_valkey(
     system: RunningProcess, server: ValkeyServer, tmp_path: Path
 ) -> None:
     server.kill()
-    settings = {"SARVANOM_VALKEY_URL": server.url, "SARVANOM_LIMIT_ANONYMOUS_PER_MINUTE": "5"}
+    settings = {"SARVANOM_VALKEY_URL": server.url, **dict.fromkeys(FIVE, "5")}
     try:
         with running_gateway(tmp_path, system.crud_port, **settings) as gateway:
-            statuses = [httpx2.get(f"{gateway.gateway_url}/cache-stats").status_code for _ in range(7)]
-            assert statuses == [200] * 5 + [429] * 2
+            for headers, admitted in (({}, 401), (ADMIN_HEADERS, 200)):
+                asked = [httpx2.get(f"{gateway.gateway_url}/cache-stats", headers=headers) for _ in range(7)]
+                assert [answer.status_code for answer in asked] == [admitted] * 5 + [429] * 2
             assert httpx2.get(f"{gateway.gateway_url}/health").status_code == 200
             assert httpx2.get(f"{gateway.gateway_url}/ready").status_code == 200
             assert server.password not in gateway.log.read_text()

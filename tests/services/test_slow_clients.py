@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from tests.harness.identity import PROOF, prove
 from tests.harness.system import RunningProcess, running_crud
 from tests.services.duplex import duplex
 from tests.services.edge_gateways import running_gateway
@@ -19,7 +20,8 @@ from tests.services.raw_http import parse, statuses_in
 BOTH = pytest.mark.parametrize("port", ["gateway_port", "crud_port"])
 SECONDS = 0.4
 LATEST = 5.0
-POST = b"POST /settings HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+HEAD = b"POST /settings HTTP/1.1\r\nHost: 127.0.0.1\r\n" + PROOF
+POST = HEAD + b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def trickle(port: int, start: bytes, piece: bytes) -> tuple[bytes, float]:
     ids=["head", "body"],
 )
 def test_who_trickles_is_told_so_and_cut_off(hasty: RunningProcess, start: bytes, piece: bytes, port: str) -> None:
-    answer, seconds = trickle(getattr(hasty, port), start, piece)
+    answer, seconds = trickle(getattr(hasty, port), prove(start), piece)
     assert statuses_in(answer) == [408]
     assert parse(answer).json()["code"] == "request_timeout"
     assert SECONDS <= seconds < LATEST

@@ -17,10 +17,12 @@ from sarvanom.shared.clients.transport import Request
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
 from sarvanom.shared.tls import follow_client
 from tests.harness.certificates import Authority, Pair
+from tests.harness.identity import ADMIN_KEY, SigningTransport
 from tests.harness.system import RunningProcess, free_port
 from tests.services.raw_http import parse
 
 PATIENCE = 20.0
+_HEADERS = f"Host: 127.0.0.1\r\nConnection: close\r\nAuthorization: Bearer {ADMIN_KEY}\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def ask(port: int, ca: Path, target: str = "/health", pair: Pair | None = None) 
         context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
     ):
         certificate = connection.getpeercert()
-        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"GET {target} HTTP/1.1\r\n{_HEADERS}\r\n".encode())
         received = b""
         while piece := connection.recv(65_536):
             received += piece
@@ -263,7 +265,7 @@ async def test_the_hop_speaks_tls_as_it_speaks_without(
         for number in range(100):
             yield b'{"key": "tls-%d", "value": "%b"}\n' % (number, b"x" * 10_000)
 
-    transport = KeepAliveTransport(url, tls=tls)
+    transport = SigningTransport(KeepAliveTransport(url, tls=tls))
     try:
         headers = [(b"content-type", b"application/x-ndjson")]
         async with transport.stream(Request("POST", b"/cache?on_conflict=replace", headers), lines()) as answer:

@@ -1,20 +1,26 @@
 """What commands share that talk to a gateway: its address, a progress bar, and how they say what went wrong."""
 
+import ipaddress
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TimeRemainingColumn
 
+from sarvanom.backends.identity.secret_files import ADMIN_KEY, read_secret
 from sarvanom.cli.options import load_settings
 from sarvanom.settings import ClientSettings
 from sarvanom.shared.contracts.service_contracts import CRUDServiceContract
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
+
+if TYPE_CHECKING:
+    from sarvanom.shared.clients.key_client import KeyClient
 
 type Connect = Callable[[str, str | None], CRUDServiceContract]
 
@@ -26,7 +32,26 @@ def connect_over_http(url: str, api_key: str | None) -> CRUDServiceContract:
     """Return the client of the gateway at `url`."""
     from sarvanom.shared.clients.service_client import ServiceClientFactory  # help and bad files need no HTTP client
 
-    return ServiceClientFactory().crud(url=url, api_key=api_key)
+    return ServiceClientFactory().crud(url=url, api_key=api_key or administrator_key(url))
+
+
+@asynccontextmanager
+async def connect_keys(url: str, api_key: str | None) -> AsyncIterator["KeyClient"]:
+    """Hand over the keys of the gateway at `url`."""
+    from sarvanom.shared.clients.service_client import ServiceClientFactory
+
+    async with ServiceClientFactory().crud(url=url, api_key=api_key or administrator_key(url)) as client:
+        yield client.keys
+
+
+def administrator_key(url: str) -> str | None:
+    """Return the key that the first start has left in the data folder, for a gateway on this machine alone."""
+    if not _is_loopback(urlsplit(url).hostname or ""):
+        return None
+    try:
+        return read_secret(load_settings(ClientSettings, {}).data_dir / ADMIN_KEY)
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def gateway_options() -> list[click.Option]:
@@ -45,7 +70,7 @@ def gateway_options() -> list[click.Option]:
             envvar="SARVANOM_API_KEY",
             default=lambda: load_settings(ClientSettings, {}).api_key,
             callback=_check_api_key,
-            help="What the gateway knows you by.",
+            help="What the gateway knows you by; left out, its first administrator key if it is on this machine.",
         ),
     ]
 
@@ -80,6 +105,13 @@ def name_of(file: str) -> str:
 def one_line(text: str) -> str:
     """Return the text without what could move a terminal's cursor."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _accepts_connections(url: str) -> bool:

@@ -41,7 +41,7 @@ def make_import_command(connect: Connect = connect_over_http) -> click.Group:
     """Return the command group; its subcommands write to what `connect(url, api_key)` returns."""
     commands = [
         *(_make_importer_command(importer, connect) for importer in IMPORTERS),
-        *(_make_lines_command(resource, connect) for resource in RESOURCES),
+        *(_make_lines_command(resource, connect) for resource in RESOURCES if not resource.is_issued),
         make_restore_command(connect),
     ]
     help = "Fill a collection from a file, or an empty store from an export of everything."

@@ -14,6 +14,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "crud": "sarvanom.cli.services:crud_command",
     "migrate": "sarvanom.cli.migration:migrate_command",
     "promote": "sarvanom.cli.promotion:promote_command",
+    "keys": "sarvanom.cli.keys:keys_command",
     "import": "sarvanom.cli.importing:import_command",
     "export": "sarvanom.cli.exporting:export_command",
     "secrets": "sarvanom.cli.secrets:secrets_command",

@@ -66,14 +66,17 @@ def _url(host: str, port: int, *, is_secure: bool = False) -> str:
     return f"{protocol}://[{reachable}]:{port}" if ":" in reachable else f"{protocol}://{reachable}:{port}"
 
 
-_CRUD_ALONE: Final = frozenset(
-    f"SARVANOM_{name}" for name in ("DATABASE_URL", "MASTER_KEYS", "MASTER_KEYS_FILE", "MASTER_KEY_COMMAND")
+_OF_CRUD: Final = tuple(
+    f"SARVANOM_{name}"
+    for name in ("DATABASE_URL", "ADMIN_KEY", "MASTER_KEYS", "MASTER_KEYS_FILE", "MASTER_KEY_COMMAND")
 )
+_OF_CLIENTS: Final = ("SARVANOM_API_KEY",)
 
 
 def _own(service: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a service: database, its password and the master keys are crud's business alone."""
-    return {name: value for name, value in environment.items() if service == "crud" or name not in _CRUD_ALONE}
+    """Return the environment of a service: no secret that is none of its business."""
+    others = _OF_CLIENTS if service == "crud" else (*_OF_CRUD, *_OF_CLIENTS)
+    return {name: value for name, value in environment.items() if name not in others}
 
 
 class GaveUp(Exception):

@@ -1,6 +1,7 @@
 """`sarvanom up`: both services at once, as child processes."""
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import click
 
+from sarvanom.backends.identity.secret_files import ADMIN_KEY, read_secret
 from sarvanom.cli.options import load_settings, settings_options
 from sarvanom.cli.supervisor import ServiceSpec, supervise
 from sarvanom.settings import UpSettings
@@ -19,6 +21,8 @@ def up_command(**flags: Any) -> None:
     """Start gateway and crud on an embedded database; Ctrl-C stops both."""
     settings = load_settings(UpSettings, flags)
     _prepare_data_dir(settings.data_dir)
+    key_file = settings.data_dir / ADMIN_KEY
+    is_first = not key_file.exists()
     specs = [
         ServiceSpec("crud", settings.crud_host, settings.crud_port, is_secure=settings.crud_tls is not None),
         ServiceSpec("gateway", settings.gateway_host, settings.gateway_port, is_secure=settings.tls is not None),
@@ -30,14 +34,35 @@ def up_command(**flags: Any) -> None:
             f"\nSarvanOM is up. Data in {settings.data_dir.resolve()}\n\n"
             f"  gateway  {gateway}   API documentation at {gateway}/docs\n"
             f"  crud     {crud}   for the gateway alone\n\n"
+            f"{_first_key(key_file) if is_first else ''}"
             "Create a user:\n\n"
             f"  curl -i {gateway}/users -H 'Content-Type: application/json' \\\n"
+            f'    -H "Authorization: Bearer {_bearer(settings)}" \\\n'
             """    -d '{"user_id": "ada", "username": "ada", "email": "ada@example.org"}'\n\n"""
             "Ctrl-C stops both.\n",
             err=True,
         )
 
     sys.exit(supervise(specs, settings, announce))
+
+
+def _first_key(file: Path) -> str:
+    """Return how to tell of the key that the first start has made; nothing if it made none."""
+    try:
+        key = read_secret(file)
+    except OSError as error:
+        return f"The administrator's key cannot be read: {error}\n\n"
+    if key is None:
+        return ""
+    return f"The administrator's key, shown this once and kept in {file}:\n\n  {key}\n\n"
+
+
+def _bearer(settings: UpSettings) -> str:
+    """Return, for a shell, where the key is."""
+    if settings.admin_key is not None:
+        return "$SARVANOM_ADMIN_KEY"
+    file = settings.data_dir / ADMIN_KEY
+    return f"$(cat {shlex.quote(str(file))})" if file.exists() else "$SARVANOM_API_KEY"
 
 
 def _prepare_data_dir(folder: Path) -> None:

@@ -25,5 +25,11 @@ class Principal:
         return self.services is None or service in self.services
 
 
+AUTHENTICATE: Final = "gateway:authenticate"
+"""To ask whose key has a digest; nobody can be granted it."""
+
+GATEWAY: Final = Principal("gateway", frozenset({AUTHENTICATE}))
+"""A gateway that asks of its own accord."""
+
 ANONYMOUS: Final = Principal("")
 """Who has not said who it is; it may do nothing."""

@@ -35,7 +35,8 @@ class ChangeParams(BaseModel):
         if self.id is not None and self.resource is None:
             message = f"Also give resource, one of {', '.join(LOGGED)}: ids are unique within it"
             raise ValidationFailed("The query parameters are not valid", errors=[FieldError("id", message)])
-        return ChangeQuery(self.since, self.resource, self.id, self.service, self.limit)
+        services = None if self.service is None else frozenset({self.service})
+        return ChangeQuery(self.since, self.resource, self.id, services, self.limit)
 
 
 class ReadParams(BaseModel):

@@ -47,20 +47,38 @@ def check_revision(revision: int) -> int:
     return revision
 
 
+class ChangeShape(NamedTuple):
+    """Which conditions changes have to fulfil: whether there is one, or how many values it has."""
+
+    of_collection: bool
+    of_id: bool
+    services: int | None
+    collections: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeQuery:
-    """Which changes to read: those after `since` (None: from the oldest held), of one collection, id, service."""
+    """Which changes to read: those after `since` (None: from the oldest held), of one collection and id.
+
+    `services` are those whose view of the log it is, and `collections` those that may be read; None are all.
+    """
 
     since: int | None = None
     collection: str | None = None
     id: str | None = None
-    service: str | None = None
+    services: frozenset[str] | None = None
     limit: int = 100
+    collections: frozenset[str] | None = None
 
     @property
-    def shape(self) -> tuple[bool, bool, bool]:
-        """Which of collection, id and service are given; the statement depends on it."""
-        return self.collection is not None, self.id is not None, self.service is not None
+    def shape(self) -> ChangeShape:
+        """What is given; the statement depends on it."""
+        return ChangeShape(
+            self.collection is not None,
+            self.id is not None,
+            None if self.services is None else len(self.services),
+            None if self.collections is None else len(self.collections),
+        )
 
     def values(self, since: int, until: int) -> dict[str, Any]:
         """Return the values of the statement's parameters."""
@@ -69,9 +87,19 @@ class ChangeQuery:
             "until": until,
             "collection": self.collection,
             "id": self.id,
-            "service": self.service,
             "limit": self.limit,
+            **{f"service_{number}": service for number, service in enumerate(sorted(self.services or ()))},
+            **{f"collection_{number}": name for number, name in enumerate(sorted(self.collections or ()))},
         }
+
+    def matches(self, collection: str, id: str, service: str, left_service: str | None) -> bool:
+        """Tell whether a change is one of them, its revision aside."""
+        return (
+            (self.collection is None or self.collection == collection)
+            and (self.id is None or self.id == id)
+            and (self.services is None or service in self.services or left_service in self.services)
+            and (self.collections is None or collection in self.collections)
+        )
 
     @property
     def is_history(self) -> bool:

@@ -83,7 +83,7 @@ class Unauthorized(SarvanOMError):
 
 
 class Forbidden(SarvanOMError):
-    """Who asks is not allowed to do this."""
+    """Who asks is known, and may not do this; the detail says what it would take."""
 
     status, code, title = 403, "forbidden", "Forbidden"
 

@@ -1,4 +1,4 @@
-"""What a resource is, and the five that SarvanOM keeps.
+"""What a resource is, and those that SarvanOM keeps.
 
 A resource is declared once. Tables, routes, query parameters, clients and the command line derive from the declaration;
 what one resource alone needs is a named hook on it.
@@ -27,6 +27,7 @@ from sarvanom.shared.models.crud_models import (
     UserProfile,
 )
 from sarvanom.shared.models.fields import MAX_ID_LENGTH, ResourceId
+from sarvanom.shared.models.key_models import ApiKey, IssuedApiKey
 from sarvanom.shared.models.profiles import Profile, field_profiles
 from sarvanom.shared.models.secret_fields import Secret
 
@@ -69,7 +70,10 @@ class Resource[M: ResourceModel]:
 
     `profiles` says how closely each field that holds text is inspected; there is none without one.
     `lifetime` is a hook: seconds after which an item, written now, is gone (None: never). What is not logged has no
-    history, and revisions of a sequence of its own. `secret` says what is sealed wherever it is kept.
+    history, and revisions of a sequence of its own. `secret` says what is sealed wherever it is kept. `admin_scope` is
+    taken for reading and writing alike, in place of a scope for each. What has an `issued_model` is issued by the
+    server: the answer to its creation is of that model, and holds a secret that is told once. It cannot be replaced or
+    imported, and undoing never brings one back.
     """
 
     name: str
@@ -82,6 +86,8 @@ class Resource[M: ResourceModel]:
     lifetime: Callable[[M], int | None] | None = None
     is_logged: bool = True
     secret: Secret | None = None
+    admin_scope: str | None = None
+    issued_model: type[M] | None = None
     profiles: Mapping[str, Profile] = field(init=False)
     columns: tuple[Column, ...] = field(init=False)
     write_model: type[M] = field(init=False)
@@ -123,7 +129,8 @@ class Resource[M: ResourceModel]:
             nullable=nullable and name not in _SERVER_COLUMNS,
             unique=name in self.unique,
             filterable=common or name in self.filterable or name in self.unique,
-            sortable=name in {*self.sortable, *self.unique, self.id_field, "created_at", "updated_at"},
+            sortable=name in {*self.sortable, self.id_field, "created_at", "updated_at"}
+            or (name in self.unique and not nullable),
         )
 
     def column(self, name: str) -> Column | None:
@@ -144,6 +151,11 @@ class Resource[M: ResourceModel]:
     def sequence(self) -> str:
         """The name of the sequence that gives the resource's revisions."""
         return "revision" if self.is_logged else self.collection
+
+    @property
+    def is_issued(self) -> bool:
+        """Whether the server makes what identifies an item, and a secret with it."""
+        return self.issued_model is not None
 
     @property
     def id_column(self) -> Column:
@@ -322,5 +334,16 @@ SETTINGS: Final = Resource(
     sortable=("category",),
     secret=Secret("setting_value", flag="encrypted"),
 )
+KEYS: Final = Resource(
+    name="key",
+    collection="keys",
+    model=ApiKey,
+    id_field="key_id",
+    unique=("digest", "previous_digest"),
+    filterable=("name",),
+    sortable=("name",),
+    admin_scope="keys:admin",
+    issued_model=IssuedApiKey,
+)
 
-RESOURCES: Final[tuple[Resource[Any], ...]] = (CACHE, USERS, MODELS, DATASETS, SETTINGS)
+RESOURCES: Final[tuple[Resource[Any], ...]] = (CACHE, USERS, MODELS, DATASETS, SETTINGS, KEYS)

@@ -54,7 +54,7 @@ def parse_patch(resource: Resource[Any], text: bytes) -> dict[str, JsonValue]:
         MalformedJSON, ValidationFailed: as for `parse_model`; what the patched resource lacks is not known here.
     """
     patch = parse_model(resource.patch_model, text)
-    return {name: getattr(patch, name) for name in patch.model_fields_set - patch.server_fields}
+    return {name: getattr(patch, name) for name in patch.model_fields_set - resource.model.server_fields}
 
 
 def parse_replacement[M: ResourceModel](resource: Resource[M], id: str, text: bytes) -> M:

@@ -4,10 +4,11 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
+from sarvanom.security.scopes import STORE_ADMIN
 from sarvanom.shared.errors import (
     ContentBlocked,
+    Forbidden,
     InternalError,
     MalformedJSON,
     MalformedRequest,
@@ -16,6 +17,7 @@ from sarvanom.shared.errors import (
     SarvanOMError,
     ServiceUnavailable,
     StoreNotEmpty,
+    Unauthorized,
     UnsupportedMediaType,
     UpstreamFailed,
     UpstreamTimeout,
@@ -26,14 +28,16 @@ from sarvanom.shared.models.crud_models import CRUDResponse
 from sarvanom.web.archive_calls import ARCHIVE_PARSERS, ArchiveCall, ArchiveOperation
 from sarvanom.web.calls import Perform
 from sarvanom.web.declared_answers import LINES, problem_answer
+from sarvanom.web.endpoints import make_endpoint
 from sarvanom.web.request_headers import NDJSON
 from sarvanom.web.routing import DirectEndpoint, DirectRoute
-from sarvanom.web.sending import send_answer
 
 _ANY: Final = (
     MalformedRequest,
     RateLimited,
     ContentBlocked,
+    Unauthorized,
+    Forbidden,
     InternalError,
     ServiceUnavailable,
     UpstreamFailed,
@@ -97,12 +101,7 @@ def _restore_route(perform: Perform[ArchiveCall]) -> DirectRoute:
 
 
 def _endpoint(operation: ArchiveOperation, perform: Perform[ArchiveCall]) -> DirectEndpoint:
-    parse = ARCHIVE_PARSERS[operation]
-
-    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        await send_answer(scope, send, await perform(await parse(scope, receive)))
-
-    return endpoint
+    return make_endpoint({STORE_ADMIN}, ARCHIVE_PARSERS[operation], perform, unbound=True)
 
 
 def _problems(errors: tuple[type[SarvanOMError], ...]) -> dict[int | str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
-from sarvanom.security.principals import Principal
+from sarvanom.security.principals import ANONYMOUS, Principal
 from sarvanom.shared.models.bulk_models import OnConflict
 from sarvanom.shared.preconditions import NO_PRECONDITIONS, Preconditions
 from sarvanom.shared.queries import Condition, ListQuery
@@ -28,6 +28,7 @@ class Operation(StrEnum):
     STATS = "stats"
     IMPORT = "import"
     EXPORT = "export"
+    ROTATE = "rotate"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class Call:
     `target` is the path and query under which any instance of crud serves the same call, `headers` and `body` what goes
     with it; `chunks` is a body that is read as it comes in. `idempotency_key` is the caller's, if it is a write.
     `patience` is how many seconds crud may be silent once it has the body, where that is longer than usual.
+    `principal` is who asks, and `body_digest` the SHA-256 of the body, where somebody has computed it already.
     """
 
     method: str
@@ -49,6 +51,8 @@ class Call:
     is_endless: bool = False
     idempotency_key: str | None = None
     patience: float | None = None
+    principal: Principal = ANONYMOUS
+    body_digest: bytes | None = None
 
 
 @dataclass(slots=True, kw_only=True)

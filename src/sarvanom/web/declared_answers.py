@@ -20,6 +20,7 @@ from sarvanom.shared.errors import (
     SarvanOMError,
     ServiceUnavailable,
     TargetTooLong,
+    Unauthorized,
     UnsupportedMediaType,
     UpstreamFailed,
     UpstreamTimeout,
@@ -35,6 +36,8 @@ _ANY: Final = (
     MalformedRequest,
     ContentBlocked,
     RateLimited,
+    Unauthorized,
+    Forbidden,
     InternalError,
     ServiceUnavailable,
     UpstreamFailed,
@@ -52,6 +55,7 @@ _ERRORS: Final[dict[Operation, tuple[type[SarvanOMError], ...]]] = {
     Operation.LIST: (ValidationFailed, TargetTooLong, *_ANY),
     Operation.INVALIDATE: (ValidationFailed, *_KEYED, *_ANY),
     Operation.STATS: (ValidationFailed, *_ANY),
+    Operation.ROTATE: (*_ITEM, *_BODY, *_KEYED, *_ANY),
 }
 _TEXT: Final = {"type": "string", "maxLength": 4096}
 _COUNT: Final = {"type": "integer", "format": "int64", "minimum": 0, "maximum": MAX_INTEGER}
@@ -81,13 +85,14 @@ _LIMIT_HEADERS: Final = {
 _LOCATION: Final = {"Location": {"description": "The path of the new resource.", "schema": _TEXT}}
 
 
-def declared_answers(operation: Operation, success: Any) -> dict[int | str, dict[str, Any]]:
+def declared_answers(operation: Operation, success: Any, *, is_issued: bool = False) -> dict[int | str, dict[str, Any]]:
     """Return FastAPI's `responses` for an operation whose success has this model."""
     answers: dict[int | str, dict[str, Any]] = {}
     match operation:
         case Operation.CREATE:
             answers[201] = {"description": "Created", "headers": _ETAG | REVISION_HEADERS | _LOCATION}
-            answers[200] = {"description": "A result for each line, in their order", "content": {NDJSON: _RESULTS}}
+            if not is_issued:
+                answers[200] = {"description": "A result for each line, in their order", "content": {NDJSON: _RESULTS}}
         case Operation.LIST:
             answers[200] = {"description": "A page, or everything a line each", "content": {NDJSON: LINES}}
         case Operation.READ:
@@ -96,7 +101,7 @@ def declared_answers(operation: Operation, success: Any) -> dict[int | str, dict
         case Operation.REPLACE:
             answers[200] = {"description": "Replaced", "headers": _ETAG | REVISION_HEADERS}
             answers[201] = {"model": success, "description": "Created", "headers": _ETAG | REVISION_HEADERS | _LOCATION}
-        case Operation.PATCH:
+        case Operation.PATCH | Operation.ROTATE:
             answers[200] = {"description": "Changed", "headers": _ETAG | REVISION_HEADERS}
         case Operation.INVALIDATE:
             answers[200] = {"description": "Deleted", "headers": REVISION_HEADERS}

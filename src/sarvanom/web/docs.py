@@ -59,6 +59,10 @@ _MEDIA_TYPES: Final = {
 }
 
 
+DOCUMENT_PATHS: Final = ("/docs", OPENAPI_PATH, *(f"/docs/assets/{name}" for name in _MEDIA_TYPES))
+"""Where the documents are, which anybody may read: they say how to prove who one is."""
+
+
 def register_docs(app: FastAPI) -> None:
     """Add `/docs` and `/openapi.json` to an app that was made with `openapi_url=None`."""
     if app.openapi_url is not None:

@@ -9,15 +9,21 @@ from structlog.typing import FilteringBoundLogger
 
 from sarvanom.backends.limits.contract import LimitStore
 from sarvanom.security.limits import LimitPolicy
+from sarvanom.security.statements import Statements
+from sarvanom.web.docs import DOCUMENT_PATHS
+from sarvanom.web.health import OPEN_PATHS
 from sarvanom.web.inspection import Inspection
 from sarvanom.web.limit_headers import LIMIT_HEADERS
 from sarvanom.web.middleware.access_log import AccessLogMiddleware
+from sarvanom.web.middleware.authentication import AuthenticationMiddleware, Authenticator
 from sarvanom.web.middleware.body_limit import BodyLimitMiddleware
+from sarvanom.web.middleware.identity import IdentityMiddleware
 from sarvanom.web.middleware.inspection import InspectionMiddleware
 from sarvanom.web.middleware.limits import LimitMiddleware
 from sarvanom.web.middleware.problems import ProblemMiddleware
 from sarvanom.web.middleware.request_id import RequestIdMiddleware
 from sarvanom.web.middleware.security_headers import SecurityHeadersMiddleware
+from sarvanom.web.middleware.statement import StatementMiddleware
 from sarvanom.web.middleware.trusted_hosts import TrustedHostMiddleware
 from sarvanom.web.service import Middleware
 
@@ -38,6 +44,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 def gateway_edge(
     logger: FilteringBoundLogger,
+    authenticator: Authenticator,
     *,
     trusted_hosts: Sequence[str],
     cors_origins: Sequence[str],
@@ -61,17 +68,20 @@ def gateway_edge(
         *([cors] if cors_origins else []),
         ProblemMiddleware,
         partial(TrustedHostMiddleware, allowed=trusted_hosts),
+        partial(AuthenticationMiddleware, authenticator=authenticator, public=(*OPEN_PATHS, *DOCUMENT_PATHS)),
         partial(LimitMiddleware, store=limits, policy=limit_policy),
+        IdentityMiddleware,
         partial(BodyLimitMiddleware, limit=max_body_bytes),
         *([partial(InspectionMiddleware, inspection=inspection)] if inspection is not None else []),
     ]
 
 
-def crud_edge(logger: FilteringBoundLogger) -> list[Middleware]:
+def crud_edge(logger: FilteringBoundLogger, statements: Statements) -> list[Middleware]:
     """Return what stands between the gateway and crud's routes."""
     return [
         RequestIdMiddleware,
         partial(AccessLogMiddleware, logger=logger, level=logging.DEBUG),
         ProblemMiddleware,
+        partial(StatementMiddleware, statements=statements, open_paths=OPEN_PATHS),
         partial(BodyLimitMiddleware, limit=_LARGEST_BODY),
     ]

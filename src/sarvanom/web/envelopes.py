@@ -21,6 +21,9 @@ def success_model(operation: Operation, resource: Resource[Any]) -> type[BaseMod
             return _envelope(Deleted)
         case Operation.STATS:
             return _envelope(CacheStats)
+        case Operation.CREATE | Operation.ROTATE if resource.issued_model is not None:
+            issued: type[BaseModel] = resource.issued_model
+            return _envelope(issued)
         case _:
             model: type[BaseModel] = resource.model
             return _envelope(model)

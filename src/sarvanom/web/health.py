@@ -4,7 +4,7 @@ import asyncio
 import platform
 from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import structlog
 from fastapi import FastAPI
@@ -12,12 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sarvanom.shared.errors import RateLimited, SarvanOMError
+from sarvanom.security.scopes import STORE_ADMIN
+from sarvanom.shared.errors import Forbidden, RateLimited, SarvanOMError, ServiceUnavailable, Unauthorized
 from sarvanom.shared.models.fields import Message
+from sarvanom.web.authorization import require
 from sarvanom.web.declared_answers import problem_answer
 from sarvanom.web.middleware.access_log import ROUTE
 
 type Check = Callable[[], Awaitable[None]]
+
+OPEN_PATHS: Final = ("/health", "/ready", "/version")
+"""What anybody may ask, orchestrators and probes above all; it tells nothing of what is kept."""
 
 _log = structlog.get_logger()
 
@@ -79,7 +84,9 @@ def register_health(
     health = _Health(Version(service=service, version=version), checks, timeout, clock)
     _add(app, "/health", health.read_health, Health)
     _add(app, "/ready", health.read_ready, Readiness, {503: {"model": Readiness}})
-    _add(app, "/health/detailed", health.read_health_detailed, HealthReport)
+    refused = (Unauthorized, Forbidden, ServiceUnavailable)
+    refusals: dict[int | str, dict[str, Any]] = {error.status: problem_answer(error) for error in refused}
+    _add(app, "/health/detailed", health.read_health_detailed, HealthReport, refusals)
     _add(app, "/version", health.read_version, Version)
 
 
@@ -88,7 +95,7 @@ def _add(
     path: str,
     endpoint: Callable[[Request], Awaitable[Response]],
     model: type[BaseModel],
-    responses: dict[int | str, dict[str, Any]] | None = None,
+    responses: Mapping[int | str, dict[str, Any]] | None = None,
 ) -> None:
     async def serve(request: Request) -> Response:
         request.scope[ROUTE] = path
@@ -134,8 +141,9 @@ class _Health:
             return _json(Readiness(status="ready", checks=checks))
         return _json(Readiness(status="unavailable", checks=checks), 503)
 
-    async def read_health_detailed(self, _: Request) -> Response:
+    async def read_health_detailed(self, request: Request) -> Response:
         """Report version, uptime and every dependency; 200 as long as the process lives."""
+        require(request.scope, {STORE_ADMIN})
         checks = await self._check_all()
         report = HealthReport(
             status="ok" if all(check.ok for check in checks) else "degraded",

@@ -58,7 +58,8 @@ def _parse_watch(scope: Scope) -> LogCall:
     last = _last_event_id(scope)
     if last is not None:
         query = replace(query, since=last)
-    named = {"since": query.since, "resource": query.collection, "id": query.id, "service": query.service}
+    (service,) = query.services or (None,)
+    named = {"since": query.since, "resource": query.collection, "id": query.id, "service": service}
     given = urlencode({name: value for name, value in named.items() if value is not None})
     return LogCall(
         operation=LogOperation.WATCH,

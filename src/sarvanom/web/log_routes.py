@@ -6,11 +6,12 @@ from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Header, Path, Query
 from pydantic import create_model
-from starlette.types import Receive, Scope, Send
 
+from sarvanom.security.scopes import LOG_READING, LOG_WRITING
 from sarvanom.shared.change_queries import ChangeParams
 from sarvanom.shared.errors import (
     ContentBlocked,
+    Forbidden,
     IdempotencyKeyReused,
     InternalError,
     InvalidHeader,
@@ -22,6 +23,7 @@ from sarvanom.shared.errors import (
     RevisionCompacted,
     SarvanOMError,
     ServiceUnavailable,
+    Unauthorized,
     UpstreamFailed,
     UpstreamTimeout,
     ValidationFailed,
@@ -31,16 +33,18 @@ from sarvanom.shared.models.fields import Count
 from sarvanom.shared.models.log_models import Change, ChangeListResponse
 from sarvanom.web.calls import Perform
 from sarvanom.web.declared_answers import REVISION_HEADERS, problem_answer
+from sarvanom.web.endpoints import make_endpoint
 from sarvanom.web.log_calls import LOG_PARSERS, LogCall, LogOperation
 from sarvanom.web.request_headers import EVENT_STREAM
 from sarvanom.web.resource_routes import IDEMPOTENCY_KEY_PARAMETER
 from sarvanom.web.routing import DirectEndpoint, DirectRoute
-from sarvanom.web.sending import send_answer
 
 _ANY: Final = (
     MalformedRequest,
     RateLimited,
     ContentBlocked,
+    Unauthorized,
+    Forbidden,
     InternalError,
     ServiceUnavailable,
     UpstreamFailed,
@@ -116,12 +120,8 @@ def _revert_route(perform: Perform[LogCall]) -> DirectRoute:
 
 
 def _endpoint(operation: LogOperation, perform: Perform[LogCall]) -> DirectEndpoint:
-    parse = LOG_PARSERS[operation]
-
-    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        await send_answer(scope, send, await perform(await parse(scope, receive)))
-
-    return endpoint
+    needed = LOG_WRITING if operation is LogOperation.REVERT else LOG_READING
+    return make_endpoint(needed, LOG_PARSERS[operation], perform)
 
 
 def _declare(errors: tuple[type[SarvanOMError], ...]) -> dict[int | str, dict[str, Any]]:

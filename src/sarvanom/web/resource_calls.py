@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope
 from sarvanom.shared.change_queries import parse_read
 from sarvanom.shared.errors import FieldError, ValidationFailed
 from sarvanom.shared.invalidation import parse_invalidation
+from sarvanom.shared.models.key_models import Rotation
 from sarvanom.shared.query_strings import parse_query
 from sarvanom.shared.resources import Resource, check_id
 from sarvanom.shared.validation import parse_model, parse_patch, parse_replacement
@@ -35,14 +36,14 @@ _MERGE_PATCH_HEADER: Final = (b"content-type", MERGE_PATCH.encode())
 
 
 async def _parse_create(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
-    if declares(scope, NDJSON):
+    if declares(scope, NDJSON) and not resource.is_issued:
         return parse_import(resource, scope, receive)
     refuse_parameters(scope)
-    check_media_type(scope, (JSON, NDJSON))
+    check_media_type(scope, (JSON,) if resource.is_issued else (JSON, NDJSON))
     body = await read_body(receive)
     item = parse_model(resource.write_model, body)
     target = f"/{resource.collection}".encode()
-    id = resource.id_of(item)
+    id = "" if resource.is_issued else resource.id_of(item)
     return _write_call(
         Operation.CREATE, "POST", resource, scope, id=id, target=target, headers=[_JSON_HEADER], body=body, item=item
     )
@@ -87,6 +88,24 @@ async def _parse_patch(resource: Resource[Any], scope: Scope, receive: Receive) 
 
 async def _parse_delete(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
     return _parse_item_write(Operation.DELETE, "DELETE", resource, scope)
+
+
+async def _parse_rotate(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
+    refuse_parameters(scope)
+    id = check_id(resource, scope["path_params"][resource.id_field])
+    check_media_type(scope, (JSON,))
+    body = await read_body(receive)
+    return _write_call(
+        Operation.ROTATE,
+        "POST",
+        resource,
+        scope,
+        id=id,
+        target=f"{resource.path(id)}/rotate".encode(),
+        headers=[_JSON_HEADER],
+        body=body,
+        item=parse_model(Rotation, body),
+    )
 
 
 async def _parse_list(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
@@ -173,4 +192,5 @@ PARSERS: Final[Mapping[Operation, ParseCall]] = {
     Operation.LIST: _parse_list,
     Operation.INVALIDATE: _parse_invalidate,
     Operation.STATS: _parse_stats,
+    Operation.ROTATE: _parse_rotate,
 }

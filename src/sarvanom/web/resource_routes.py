@@ -5,20 +5,22 @@ from inspect import Parameter
 from typing import Annotated, Any, Final
 
 from fastapi import Body, FastAPI, Header, Path, Query
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
+from sarvanom.security.scopes import read_scope, write_scope
 from sarvanom.shared.invalidation import InvalidationParams
 from sarvanom.shared.models.bulk_models import ImportParams
 from sarvanom.shared.models.fields import Count, ResourceId
+from sarvanom.shared.models.key_models import Rotation
 from sarvanom.shared.queries import list_params
 from sarvanom.shared.resources import CACHE, RESOURCES, Resource
 from sarvanom.web.calls import Operation, Perform, ResourceCall
 from sarvanom.web.declared_answers import LINES, declared_answers
+from sarvanom.web.endpoints import make_endpoint
 from sarvanom.web.envelopes import success_model
 from sarvanom.web.request_headers import JSON, MERGE_PATCH, NDJSON
 from sarvanom.web.resource_calls import PARSERS
 from sarvanom.web.routing import DirectEndpoint, DirectRoute
-from sarvanom.web.sending import send_answer
 
 _METHODS: Final = {
     Operation.CREATE: "POST",
@@ -29,6 +31,7 @@ _METHODS: Final = {
     Operation.LIST: "GET",
     Operation.INVALIDATE: "DELETE",
     Operation.STATS: "GET",
+    Operation.ROTATE: "POST",
 }
 _SUMMARIES: Final = {
     Operation.CREATE: "Create a {}",
@@ -39,6 +42,7 @@ _SUMMARIES: Final = {
     Operation.LIST: "List every {} that matches",
     Operation.INVALIDATE: "Delete every {} with a tag or of a service",
     Operation.STATS: "Count entries, bytes, hits, misses and expirations",
+    Operation.ROTATE: "Make a new secret for a {}",
 }
 _DESCRIPTIONS: Final = {
     Operation.CREATE: "The id and unique fields must be free; 409 names the one that is not. Or many at once, a JSON "
@@ -51,7 +55,12 @@ _DESCRIPTIONS: Final = {
     "application/x-ndjson` everything that matches comes as lines; then there are no pages.",
     Operation.INVALIDATE: "At least one of tag and service must be given; if both are, both must hold.",
     Operation.STATS: "The counters are the store's: all processes count into them, with a delay of about a second.",
+    Operation.ROTATE: "The answer holds the new secret, once. The one before stays valid for `overlap_seconds`.",
 }
+_ISSUING: Final = (
+    "The answer holds the secret, as `data.key`, once: it is not kept, and cannot be read again. Nobody can grant more "
+    "than it has itself."
+)
 _ON_COLLECTION: Final = (Operation.CREATE, Operation.LIST)
 _WRITES: Final = (
     Operation.CREATE,
@@ -59,7 +68,9 @@ _WRITES: Final = (
     Operation.PATCH,
     Operation.DELETE,
     Operation.INVALIDATE,
+    Operation.ROTATE,
 )
+_READS: Final = (Operation.READ, Operation.LIST, Operation.STATS)
 _ON_ITEM: Final = (Operation.READ, Operation.REPLACE, Operation.PATCH, Operation.DELETE)
 
 
@@ -68,8 +79,14 @@ def add_resource_routes(app: FastAPI, perform: Perform[ResourceCall]) -> None:
     for resource in RESOURCES:
         for operation in _ON_COLLECTION:
             _add_route(app, f"/{resource.collection}", operation, resource, perform)
+        path = f"/{resource.collection}/{{{resource.id_field}:path}}"
         for operation in _ON_ITEM:
-            _add_route(app, f"/{resource.collection}/{{{resource.id_field}:path}}", operation, resource, perform)
+            if not (resource.is_issued and operation is Operation.REPLACE):
+                _add_route(app, path, operation, resource, perform)
+        if resource.is_issued:
+            _add_route(
+                app, f"/{resource.collection}/{{{resource.id_field}}}/rotate", Operation.ROTATE, resource, perform
+            )
     _add_route(app, "/cache", Operation.INVALIDATE, CACHE, perform)
     _add_route(app, "/cache-stats", Operation.STATS, CACHE, perform)
 
@@ -86,11 +103,11 @@ def _add_route(
         operation_id=f"{operation}_{_noun(operation, resource)}",
         name=f"{operation}_{_noun(operation, resource)}",
         summary=_SUMMARIES[operation].format(resource.name),
-        description=_DESCRIPTIONS[operation],
+        description=_describe(operation, resource),
         tags=[resource.collection],
         response_model=success,
         status_code={Operation.CREATE: 201, Operation.DELETE: 204}.get(operation, 200),
-        responses=declared_answers(operation, success),
+        responses=declared_answers(operation, success, is_issued=resource.is_issued),
         openapi_extra=_request_body(operation, resource),
     )
     app.router.routes.append(route)
@@ -98,11 +115,16 @@ def _add_route(
 
 def _endpoint(operation: Operation, resource: Resource[Any], perform: Perform[ResourceCall]) -> DirectEndpoint:
     parse = PARSERS[operation]
+    needed = read_scope(resource) if operation in _READS else write_scope(resource)
 
-    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
-        await send_answer(scope, send, await perform(await parse(resource, scope, receive)))
+    async def parse_call(scope: Scope, receive: Receive) -> ResourceCall:
+        return await parse(resource, scope, receive)
 
-    return endpoint
+    return make_endpoint({needed}, parse_call, perform, unbound=operation is Operation.STATS)
+
+
+def _describe(operation: Operation, resource: Resource[Any]) -> str:
+    return _ISSUING if resource.is_issued and operation is Operation.CREATE else _DESCRIPTIONS[operation]
 
 
 def _noun(operation: Operation, resource: Resource[Any]) -> str:
@@ -122,7 +144,9 @@ def _parameters(operation: Operation, resource: Resource[Any]) -> list[Parameter
         parameters.append(_parameter("if_match", _entity_tags(_IF_MATCH), None))
     if operation is Operation.LIST:
         parameters.append(_parameter("query", Annotated[list_params(resource), Query()]))
-    if operation is Operation.CREATE:
+    if operation is Operation.ROTATE:
+        parameters.append(_parameter(resource.id_field, Annotated[ResourceId, Path()]))
+    if operation is Operation.CREATE and not resource.is_issued:
         parameters.append(_parameter("query", Annotated[ImportParams, Query()]))
     if operation is Operation.INVALIDATE:
         parameters.append(_parameter("query", Annotated[InvalidationParams, Query()]))
@@ -136,6 +160,7 @@ def _parameters(operation: Operation, resource: Resource[Any]) -> list[Parameter
         Operation.CREATE: Annotated[resource.write_model, Body()],
         Operation.REPLACE: Annotated[resource.replace_model, Body()],
         Operation.PATCH: Annotated[resource.patch_model, Body(media_type=MERGE_PATCH)],
+        Operation.ROTATE: Annotated[Rotation, Body()],
     }.get(operation)
     return parameters if body is None else [*parameters, _parameter("body", body)]
 
@@ -170,7 +195,7 @@ def _request_body(operation: Operation, resource: Resource[Any]) -> dict[str, An
         case Operation.PATCH:
             schema = {"$ref": f"#/components/schemas/{resource.patch_model.__name__}"}
             return {"requestBody": {"content": {JSON: {"schema": schema}}}}
-        case Operation.CREATE:
+        case Operation.CREATE if not resource.is_issued:
             return {"requestBody": {"content": {NDJSON: LINES}}}
         case _:
             return None

@@ -5,7 +5,7 @@ from starlette.types import Scope
 from sarvanom.security.principals import ANONYMOUS, Principal
 from sarvanom.security.scopes import SECRETS_READ
 from sarvanom.shared.errors import Forbidden
-from sarvanom.web.middleware.limits import PRINCIPAL
+from sarvanom.web.authorization import PRINCIPAL
 
 
 def allowed_to_reveal(scope: Scope) -> Principal:

@@ -61,11 +61,15 @@ class _Methods:
 
 
 class DirectDispatch:
-    """An ASGI application that serves direct routes by an index over their paths, and everything else by another."""
+    """An ASGI application that serves direct routes by an index over their paths, and everything else by another.
+
+    `/collection/{id}/action` is a route of its own where ids hold no slashes; it is given after `/collection/{id}`.
+    """
 
     def __init__(self, routes: Sequence[DirectRoute], otherwise: ASGIApp) -> None:
         self._collections: dict[str, _Methods] = {}
         self._items: dict[str, _Methods] = {}
+        self._actions: dict[tuple[str, str], _Methods] = {}
         self._otherwise = otherwise
         for route in routes:
             self._add(route)
@@ -77,6 +81,9 @@ class DirectDispatch:
             return
         head, slash, id = scope["path"][1:].partition("/")
         methods = (self._items if slash else self._collections).get(head)
+        owner, _, action = id.rpartition("/")
+        if owner and (head, action) in self._actions:
+            methods, id = self._actions[head, action], owner
         if methods is None:
             await self._otherwise(scope, receive, send)
             return
@@ -88,8 +95,12 @@ class DirectDispatch:
         await methods.find(scope["method"])(scope, receive, send)
 
     def _add(self, route: DirectRoute) -> None:
-        head, slash, _ = route.path[1:].partition("/")
-        methods = (self._items if slash else self._collections).setdefault(head, _Methods())
+        head, slash, rest = route.path[1:].partition("/")
+        action = rest.partition("}/")[2]
+        if action and head in self._items:
+            methods = self._actions.setdefault((head, action), _Methods())
+        else:
+            methods = (self._items if slash else self._collections).setdefault(head, _Methods())
         methods.template = route.path_format
         methods.id_field = next(iter(route.param_convertors), "")
         for method in route.methods or ():

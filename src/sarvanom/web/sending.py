@@ -1,8 +1,8 @@
 """Sending an answer: at once, or in chunks as fast as the reader takes them."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from typing import Any, Final
 
 import structlog
@@ -18,6 +18,9 @@ CONNECTION: Final = "sarvanom.connection"
 
 STREAMS: Final = "sarvanom.streams"
 """Where the scope keeps the service's `EndlessStreams`."""
+
+PROOF: Final = "sarvanom.proof"
+"""Where the scope keeps a function that returns an awaitable: done when it is no longer proven who asks."""
 
 _log = structlog.get_logger()
 
@@ -67,7 +70,7 @@ async def _send_stream(scope: Scope, send: Send, answer: StreamedAnswer) -> None
     async with aclosing(answer.chunks):
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         if scope["method"] != "HEAD":
-            with _ending(scope) if answer.is_endless else nullcontext():
+            async with _ending(scope) if answer.is_endless else nullcontext():
                 async for chunk in answer.chunks:
                     await _send_part(scope, send, chunk, answer.pace)
     if answer.is_endless:
@@ -75,11 +78,11 @@ async def _send_stream(scope: Scope, send: Send, answer: StreamedAnswer) -> None
     await _send_part(scope, send, None)
 
 
-@contextmanager
-def _ending(scope: Scope) -> Iterator[None]:
+@asynccontextmanager
+async def _ending(scope: Scope) -> AsyncIterator[None]:
     """Let what goes on in this block end, as if by itself, when the service stops or what it comes from breaks off.
 
-    Who reads an endless answer asks for it again, whatever ended it.
+    So it does when it is no longer proven who reads. Who reads an endless answer asks for it again, whatever ended it.
     """
     streams: EndlessStreams | None = scope.get(STREAMS)
     task = asyncio.current_task()
@@ -87,16 +90,38 @@ def _ending(scope: Scope) -> Iterator[None]:
         yield
         return
     streams.add(task)
+    refuted = _end_when_refuted(scope.get(PROOF), task)
     try:
         yield
     except SarvanOMError as error:
         _log.info("stream broke off", reason=error.detail)
     except asyncio.CancelledError:
-        if not streams.is_stopping:
+        if not streams.is_stopping and not (refuted is not None and refuted.done()):
             raise
         task.uncancel()
     finally:
         streams.tasks.discard(task)
+        if refuted is not None:
+            refuted.cancel()
+
+
+def _end_when_refuted(
+    proof: Callable[[], Awaitable[None]] | None, task: asyncio.Task[Any]
+) -> asyncio.Task[None] | None:
+    """Return a task that ends another one when a proof no longer holds; None if there is no proof to watch."""
+    if proof is None:
+        return None
+
+    async def watch() -> None:
+        await proof()
+
+    def end(watching: asyncio.Task[None]) -> None:
+        if not watching.cancelled():
+            task.cancel()
+
+    watching = asyncio.create_task(watch())
+    watching.add_done_callback(end)
+    return watching
 
 
 def _limit_the_end(scope: Scope) -> None:

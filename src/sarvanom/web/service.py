@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sarvanom.shared.models.crud_models import Problem
 from sarvanom.shared.resources import RESOURCES
 from sarvanom.shared.tls import FollowedContext
+from sarvanom.web.health import OPEN_PATHS
 from sarvanom.web.middleware.body_limit import LINE_ROUTES
 from sarvanom.web.problems import register_problem_handlers
 from sarvanom.web.routing import DirectDispatch, direct_routes, line_routes
@@ -19,6 +20,15 @@ type Middleware = Callable[[ASGIApp], ASGIApp]
 
 
 _TAGS = [{"name": resource.collection, "description": inspect.getdoc(resource.model) or ""} for resource in RESOURCES]
+
+
+_SCHEMES: Final = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, `sk-…`, as a bearer token (RFC 6750).",
+    }
+}
 
 
 class Service(FastAPI):
@@ -70,10 +80,15 @@ class Service(FastAPI):
         return app
 
     def openapi(self) -> dict[str, Any]:
-        """Return the OpenAPI document, with the schema of the problem details that all errors share."""
+        """Return the OpenAPI document, with what operations share: how problems look, and how to prove who asks."""
         if self.openapi_schema is None:
             document = super().openapi()
             schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas |= {**schema.pop("$defs"), "Problem": schema}
+            document["components"]["securitySchemes"] = _SCHEMES
+            for path, operations in document["paths"].items():
+                if path not in OPEN_PATHS:
+                    for operation in operations.values():
+                        operation["security"] = [{name: [] for name in _SCHEMES}]
         return super().openapi()

@@ -1,6 +1,7 @@
 """Reading the log: pages from a revision on, filtered, bounded in number, in bytes and in what they look through."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -37,7 +38,7 @@ async def walk(store: Store, query: ChangeQuery) -> list[Change]:
     found: list[Change] = []
     since = query.since or 0
     while True:
-        page = await store.log.page(ChangeQuery(since, query.collection, query.id, query.service, query.limit))
+        page = await store.log.page(replace(query, since=since))
         assert len(page.changes) <= query.limit
         assert all(since < change.revision <= page.until for change in page.changes)
         found += page.changes
@@ -79,7 +80,9 @@ async def test_filters_select_what_matches_through_windows_of_any_size(
     monkeypatch.setattr(log_module, "WINDOW", window)
 
     async def ask(collection: str | None, id: str | None, service: str | None) -> list[Change]:
-        return await walk(store, ChangeQuery(0, collection, id, service, limit))
+        return await walk(
+            store, ChangeQuery(0, collection, id, None if service is None else frozenset({service}), limit)
+        )
 
     assert await ask("users", None, None) == [c for c in changes if c.collection == "users"]
     assert await ask("datasets", "d1", None) == [c for c in changes if c.id == "d1"]
@@ -89,6 +92,11 @@ async def test_filters_select_what_matches_through_windows_of_any_size(
         assert await ask(None, None, service) == theirs
         assert await ask("datasets", None, service) == [c for c in theirs if c.collection == "datasets"]
         assert await ask("datasets", "d0", service) == [c for c in theirs if c.id == "d0"]
+    several = ChangeQuery(0, services=frozenset({"one", "two"}), collections=frozenset({"datasets", "models"}))
+    theirs = [c for c in changes if {"one", "two"} & {c.service, c.left_service} and c.collection == "datasets"]
+    assert await walk(store, replace(several, limit=limit)) == theirs
+    for nothing in (ChangeQuery(0, services=frozenset()), ChangeQuery(0, collections=frozenset())):
+        assert await walk(store, replace(nothing, limit=limit)) == []
 
 
 async def test_page_looks_through_one_window_and_says_how_far(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,8 +120,8 @@ async def test_service_sees_a_resource_leave(store: Store) -> None:
     for service in ("mine", "yours", "yours"):
         await put(store, DATASETS, dataset("a", service=service))
     await remove(store, DATASETS, "a")
-    mine = await all_changes(store, ChangeQuery(service="mine"))
-    yours = await all_changes(store, ChangeQuery(service="yours"))
+    mine = await all_changes(store, ChangeQuery(services=frozenset({"mine"})))
+    yours = await all_changes(store, ChangeQuery(services=frozenset({"yours"})))
     assert [change.revision for change in mine] == [1, 2]
     assert [change.revision for change in yours] == [2, 3, 4]
 
@@ -140,7 +148,7 @@ async def test_pages_of_any_number_of_bytes_hold_everything_once_in_order(store:
 async def test_revision_that_is_compacted_is_gone_and_says_what_is_held(store: Store) -> None:
     await fill(store)
     await store.log.compact(keep=10)
-    for query in (ChangeQuery(19), ChangeQuery(0, "datasets", "d1"), ChangeQuery(since=0, service="one")):
+    for query in (ChangeQuery(19), ChangeQuery(0, "datasets", "d1"), ChangeQuery(since=0, services=frozenset({"one"}))):
         with pytest.raises(RevisionCompacted) as caught:
             await store.log.page(query)
         assert caught.value.headers["SarvanOM-Oldest-Revision"] == "20"

@@ -59,10 +59,11 @@ class Teller:
             if since >= metadata["revision"]:
                 return changes
 
-    async def rows(self) -> list[Row]:
-        """Return everything that the tables hold."""
+    async def rows(self, log: list[Change]) -> list[Row]:
+        """Return everything that the tables hold; keys are looked for if the log tells of any."""
         rows: list[Row] = []
-        for resource, id_field in ID_FIELDS.items():
+        has_keys = any(change.resource == "keys" for change in log)
+        for resource, id_field in (ID_FIELDS | ({"keys": "key_id"} if has_keys else {})).items():
             cursor = ""
             while True:
                 items, metadata = await self.page(f"/{resource}?limit=1000{cursor}")
@@ -81,7 +82,8 @@ async def read_end(cluster: Cluster, record: Record, chance: random.Random) -> l
     teller = Teller(cluster, chance)
     while True:
         head = await teller.head()
-        log, rows = await teller.log(), await teller.rows()
+        log = await teller.log()
+        rows = await teller.rows(log)
         if await teller.head() == head:
             break
     record.events += [Logged(change=change) for change in log]

@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 from httptools import HttpParserError, HttpResponseParser
 
+from tests.harness.identity import identity_lines
+
 ANSWER = 5.0
 """How many seconds a whole answer may take."""
 SILENCE = 30.0
@@ -122,6 +124,7 @@ class Connection:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         if body is not None:
             lines += ["content-type: application/json", f"content-length: {len(body)}"]
+        lines += identity_lines(method, path, lines[1:], body or b"")
         writer.write("\r\n".join([*lines, "", ""]).encode() + (body or b""))
         return reader
 

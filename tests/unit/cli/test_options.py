@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sarvanom.cli.options import load_settings, settings_options
-from sarvanom.settings import CrudSettings, GatewaySettings, ProcessSettings, UpSettings
+from sarvanom.settings import NOT_FLAGS, CrudSettings, GatewaySettings, ProcessSettings, UpSettings
 
 CLASSES: list[type[ProcessSettings]] = [CrudSettings, GatewaySettings, UpSettings]
 
@@ -29,6 +29,9 @@ def run(settings: type[ProcessSettings], *arguments: str, **environment: str) ->
 def test_every_setting_is_a_flag_that_is_explained(settings: type[ProcessSettings]) -> None:
     text = " ".join(run(settings, "--help")[0].output.split())
     for name, field in settings.model_fields.items():
+        if name in NOT_FLAGS:
+            assert f"--{name.replace('_', '-')}" not in text
+            continue
         assert f"--{name.replace('_', '-')} " in text
         assert f"[SARVANOM_{name.upper()}]" in text
         if field.default is not None:
@@ -37,7 +40,9 @@ def test_every_setting_is_a_flag_that_is_explained(settings: type[ProcessSetting
 
 def test_flags_stand_in_the_order_of_their_settings() -> None:
     output = run(CrudSettings, "--help")[0].output
-    places = [output.index(f"--{name.replace('_', '-')}") for name in CrudSettings.model_fields]
+    places = [
+        output.index(f"--{name.replace('_', '-')}") for name in CrudSettings.model_fields if name not in NOT_FLAGS
+    ]
     assert places == sorted(places)
 
 
@@ -49,6 +54,11 @@ def test_flag_that_was_not_given_leaves_the_other_sources_alone() -> None:
 
 def test_flag_goes_before_the_environment() -> None:
     assert run(CrudSettings, "--workers", "5", SARVANOM_WORKERS="3")[0].output == "5\n"
+
+
+def test_a_switch_is_a_flag_without_a_value() -> None:
+    assert run(CrudSettings, "--dev")[1]["dev"] is True
+    assert run(CrudSettings)[1]["dev"] is None
 
 
 def test_bad_value_is_one_line_and_a_failure() -> None:

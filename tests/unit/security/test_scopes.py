@@ -1,14 +1,26 @@
 """Scopes and roles, and who has them."""
 
+from typing import get_args
+
 import pytest
 
 from sarvanom.security.principals import ANONYMOUS, Principal
-from sarvanom.security.scopes import ROLES, SCOPES, Role, scopes_of
-from sarvanom.shared.resources import RESOURCES
+from sarvanom.security.scopes import ROLES, SCOPES, Role, read_scope, scopes_of, write_scope
+from sarvanom.shared.models.key_models import ScopeName
+from sarvanom.shared.resources import KEYS, RESOURCES
 
 
 def test_every_collection_has_a_scope_to_read_and_one_to_write() -> None:
-    assert {f"{resource.collection}:{verb}" for resource in RESOURCES for verb in ("read", "write")} < SCOPES
+    bundled = [resource for resource in RESOURCES if resource.admin_scope is None]
+    assert {f"{resource.collection}:{verb}" for resource in bundled for verb in ("read", "write")} < SCOPES
+    assert [read_scope(resource) for resource in bundled] == [f"{resource.collection}:read" for resource in bundled]
+    for resource in RESOURCES:
+        assert {read_scope(resource), write_scope(resource)} < SCOPES
+    assert read_scope(KEYS) == write_scope(KEYS) == "keys:admin"
+
+
+def test_what_can_be_granted_is_what_there_is() -> None:
+    assert set(get_args(ScopeName.__value__)) == SCOPES
 
 
 def test_every_role_allows_something_and_only_the_administrator_everything() -> None:
@@ -19,7 +31,7 @@ def test_every_role_allows_something_and_only_the_administrator_everything() -> 
 
 @pytest.mark.parametrize("role", [Role.EDITOR, Role.SERVICE, Role.VIEWER])
 def test_only_the_administrator_sees_secrets_and_takes_everything_away(role: Role) -> None:
-    assert ROLES[role].isdisjoint({"secrets:read", "store:admin"})
+    assert ROLES[role].isdisjoint({"secrets:read", "store:admin", "keys:admin"})
 
 
 def test_a_viewer_changes_nothing() -> None:

@@ -47,9 +47,7 @@ class PlayedLog(RevisionLog):
         found = [
             entry
             for entry in self.entries[since:]
-            if (query.collection is None or entry.collection == query.collection)
-            and (query.id is None or entry.id == query.id)
-            and (query.service is None or query.service in (entry.service, entry.left_service))
+            if query.matches(entry.collection, entry.id, entry.service, entry.left_service)
         ]
         taken, until = take_page(cut_page(found, -1, query.limit, max_bytes), query.limit, bounds.head)
         return ChangePage(taken, until, bounds)

@@ -10,6 +10,7 @@ import pytest
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
 from sarvanom.services.crud.answers import StoreAnswers
 from sarvanom.services.crud.collections import StoredCRUDService
+from sarvanom.services.crud.key_issuer import KeyIssuer
 from sarvanom.shared.errors import PreconditionFailed, ResourceConflict, ResourceNotFound, ValidationFailed
 from sarvanom.shared.invalidation import parse_invalidation
 from sarvanom.shared.preconditions import ANY, Preconditions
@@ -29,7 +30,7 @@ type Ask = Callable[[ResourceCall], Awaitable[Answer]]
 @pytest.fixture
 async def answers(tmp_path: Path) -> AsyncIterator[Ask]:
     async with StoredCRUDService(sealed(SQLiteStore(tmp_path / "s.db"))) as service:
-        perform = StoreAnswers(service)
+        perform = StoreAnswers(service, KeyIssuer(b"s" * 32))
 
         async def ask(call: ResourceCall) -> Answer:
             answer = await perform(call)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -14,10 +15,13 @@ from sarvanom.services.crud.archive_answers import EXPORT_GRACE, EXPORT_RATE, Ar
 from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.shared.models.crud_models import SystemSetting
 from sarvanom.web.archive_routes import add_archive_routes
+from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.routing import DirectDispatch, direct_routes
+from tests.harness.identity import ADMINISTRATOR
 from tests.harness.secrets import sealed
 from tests.unit.web.asgi import Answer, ask, http_scope, read_all
 
+KNOWN: dict[str, Any] = {PRINCIPAL: ADMINISTRATOR}
 ITEMS = 40
 LINES = [(b"content-type", b"application/x-ndjson")]
 
@@ -61,7 +65,7 @@ def application(service: StoredCRUDService, clock: Clock) -> ASGIApp:
 
 async def test_who_reads_an_export_slowly_is_cut_off_and_holds_nothing_any_more(service: StoredCRUDService) -> None:
     clock = Clock()
-    app, scope = application(service, clock), http_scope("GET", "/export")
+    app, scope = application(service, clock), http_scope("GET", "/export", **KNOWN)
     slow = Answer(scope, Taken(clock, EXPORT_RATE * 0.9))
     with pytest.raises(ClientDisconnect):
         await ask(app, scope, answer=slow)
@@ -73,7 +77,7 @@ async def test_who_reads_an_export_slowly_is_cut_off_and_holds_nothing_any_more(
 
 async def test_who_keeps_the_pace_may_read_for_long(service: StoredCRUDService) -> None:
     clock = Clock()
-    scope = http_scope("GET", "/export")
+    scope = http_scope("GET", "/export", **KNOWN)
     answer = Answer(scope, Taken(clock, EXPORT_RATE * 1.1))
     await ask(application(service, clock), scope, answer=answer)
     assert clock.now > 2 * EXPORT_GRACE
@@ -84,8 +88,8 @@ async def test_who_leaves_once_everything_was_sent_does_not_stop_a_restore(
     service: StoredCRUDService, tmp_path: Path
 ) -> None:
     """What `ask` gives after the body is that the caller is gone."""
-    export = (await ask(application(service, Clock()), http_scope("GET", "/export"))).body
-    scope = http_scope("POST", "/import", LINES)
+    export = (await ask(application(service, Clock()), http_scope("GET", "/export", **KNOWN))).body
+    scope = http_scope("POST", "/import", LINES, **KNOWN)
     async with StoredCRUDService(sealed(SQLiteStore(tmp_path / "empty.db"))) as empty:
         app = application(empty, Clock())
         with pytest.raises(ClientDisconnect):
@@ -105,4 +109,4 @@ async def leave_midway(app: ASGIApp, export: bytes) -> None:
     async def send(message: Message) -> None:
         raise AssertionError(message)
 
-    await app(http_scope("POST", "/import", LINES), receive, send)
+    await app(http_scope("POST", "/import", LINES, **KNOWN), receive, send)

@@ -41,7 +41,7 @@ class PlayedStore:
             write.decide(None)
         await self.may_go.wait()
         return [
-            Written(number, Document(write.id, number, "t", b"{}"), is_new=True)
+            Written(number, Document(write.id, number, "t", b"{}", "s"), is_new=True)
             for number, write in enumerate(writes, 1)
         ]
 

@@ -19,16 +19,29 @@ from sarvanom.settings import CrudSettings, GatewaySettings
 from sarvanom.shared.changes import LogBounds
 from sarvanom.shared.clients.retries import RetryingTransport
 from sarvanom.shared.clients.transport import Request, Response
+from tests.harness.identity import ADMIN_KEY, INTERNAL_SECRET, administrators_key
 from tests.harness.valkey import ValkeyServer
-from tests.unit.web.asgi import Answer, ask, http_scope
+from tests.unit.web.asgi import Answer, ask, http_scope, signed_scope
 
 LOCAL = [(b"host", b"localhost:8000")]
+KNOWN = [*LOCAL, (b"authorization", f"Bearer {ADMIN_KEY}".encode())]
 JSON = (b"content-type", b"application/json")
 
 
 @pytest.fixture
 def crud_app(tmp_path: Path) -> FastAPI:
-    return crud.create_app(CrudSettings.load(data_dir=tmp_path / "new" / "data"))
+    return make_crud(tmp_path / "new" / "data")
+
+
+def make_crud(folder: Path) -> FastAPI:
+    return crud.create_app(CrudSettings.load(data_dir=folder, internal_secret=INTERNAL_SECRET, admin_key=ADMIN_KEY))
+
+
+async def ask_crud(app: FastAPI, path: str, body: bytes | None = None) -> Answer:
+    """Ask as a gateway does for an administrator."""
+    if body is None:
+        return await ask(app, signed_scope("GET", path, LOCAL))
+    return await ask(app, signed_scope("POST", path, [JSON], body), body=[body])
 
 
 @asynccontextmanager
@@ -37,27 +50,28 @@ async def running(app: FastAPI) -> AsyncIterator[FastAPI]:
         yield app
 
 
-async def get(app: FastAPI, path: str, method: str = "GET", headers: list[tuple[bytes, bytes]] = LOCAL) -> Answer:
+async def get(app: FastAPI, path: str, method: str = "GET", headers: list[tuple[bytes, bytes]] = KNOWN) -> Answer:
     return await ask(app, http_scope(method, path, headers))
 
 
 async def test_crud_keeps_what_it_was_given(crud_app: FastAPI, tmp_path: Path) -> None:
     async with running(crud_app):
-        body = [b'{"setting_key": "a/b", "setting_value": 1}']
-        created = await ask(crud_app, http_scope("POST", "/settings", [JSON]), body=body)
+        created = await ask_crud(crud_app, "/settings", b'{"setting_key": "a/b", "setting_value": 1}')
         assert (created.status, created.headers["location"]) == (201, "/settings/a/b")
-        read = await get(crud_app, "/settings/a/b")
+        read = await ask_crud(crud_app, "/settings/a/b")
         assert read.json["data"]["setting_value"] == 1
         assert read.headers["x-request-id"]
-    again = crud.create_app(CrudSettings.load(data_dir=tmp_path / "new" / "data"))
+    again = make_crud(tmp_path / "new" / "data")
     async with running(again):
-        assert (await get(again, "/settings/a/b")).status == 200
+        assert (await ask_crud(again, "/settings/a/b")).status == 200
 
 
 async def test_crud_is_ready_while_its_database_answers(crud_app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(crud_app):
         ready = await get(crud_app, "/ready")
-        assert [(check["name"], check["ok"]) for check in ready.json["checks"]] == [("database", True)]
+        assert {check["name"] for check in ready.json["checks"]} == {"database", "administrator key"}
+        while ready.status != 200:
+            ready = await get(crud_app, "/ready")
 
         async def fail(_: SQLiteLog) -> LogBounds:
             raise ValueError
@@ -71,8 +85,7 @@ async def test_crud_is_ready_while_its_database_answers(crud_app: FastAPI, monke
 async def test_crud_closes_its_store_when_it_stops(crud_app: FastAPI) -> None:
     async with running(crud_app):
         pass
-    body = [b'{"setting_key": "a", "setting_value": 1}']
-    late = await ask(crud_app, http_scope("POST", "/settings", [JSON]), body=body)
+    late = await ask_crud(crud_app, "/settings", b'{"setting_key": "a", "setting_value": 1}')
     assert (late.status, late.json["code"]) == (503, "service_unavailable")
 
 
@@ -102,17 +115,18 @@ async def test_crud_closes_its_store_though_housekeeping_has_failed(
 async def test_crud_serves_no_documentation(crud_app: FastAPI) -> None:
     async with running(crud_app):
         for path in ("/docs", "/openapi.json"):
-            assert (await get(crud_app, path)).status == 404
+            assert (await ask_crud(crud_app, path)).status == 404
 
 
 def test_crud_does_not_start_on_what_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "sarvanom.db").write_bytes(b"x" * 5000)
     with pytest.raises(IncompatibleDatabase):
-        crud.create_app(CrudSettings.load(data_dir=tmp_path))
+        make_crud(tmp_path)
 
 
 def test_crud_finds_its_settings_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SARVANOM_DATABASE_URL", f"sqlite:///{tmp_path}/deep/here.db")
+    monkeypatch.setenv("SARVANOM_DATA_DIR", str(tmp_path))
     crud.create_app()
     assert (tmp_path / "deep" / "here.db").exists()
 
@@ -128,6 +142,8 @@ class Hop:
         monkeypatch.setattr(RetryingTransport, "aclose", self.aclose)
 
     async def send(self, request: Request) -> Response:
+        if request.target == b"/authenticate":
+            return Response(200, [JSON], administrators_key())
         self.requests.append(request)
         if isinstance(self.response, Exception):
             raise self.response
@@ -143,7 +159,7 @@ def hop(monkeypatch: pytest.MonkeyPatch) -> Hop:
 
 
 def make_gateway(**settings: Any) -> FastAPI:
-    return gateway.create_app(GatewaySettings.load(**settings))
+    return gateway.create_app(GatewaySettings.load(internal_secret=INTERNAL_SECRET, **settings))
 
 
 async def test_gateway_hands_calls_on_and_closes_its_hop(hop: Hop) -> None:
@@ -200,32 +216,32 @@ async def test_gateway_takes_bodies_up_to_its_limit(hop: Hop) -> None:
     app = make_gateway(max_body_bytes=1024)
     for size, status in ((1024, 200), (1025, 413)):
         body = b'{"setting_key":"a","setting_value":""}'.ljust(size)
-        scope = http_scope("POST", "/settings", [*LOCAL, JSON, (b"content-length", b"%d" % size)])
+        scope = http_scope("POST", "/settings", [*KNOWN, JSON, (b"content-length", b"%d" % size)])
         assert (await ask(app, scope, body=[body])).status == status
 
 
 async def test_web_pages_may_call_only_from_origins_that_were_named(hop: Hop) -> None:
     origin = (b"origin", b"https://app.example")
-    answered = await get(make_gateway(cors_origins="https://app.example"), "/users", headers=[*LOCAL, origin])
+    answered = await get(make_gateway(cors_origins="https://app.example"), "/users", headers=[*KNOWN, origin])
     assert answered.headers["access-control-allow-origin"] == "https://app.example"
-    refused = await get(make_gateway(), "/users", headers=[*LOCAL, origin])
+    refused = await get(make_gateway(), "/users", headers=[*KNOWN, origin])
     assert "access-control-allow-origin" not in refused.headers
 
 
 async def test_gateway_limits_whoever_has_not_said_who_it_is(hop: Hop) -> None:
     app = make_gateway(limit_anonymous_per_minute=2, limit_probes_per_minute=1)
-    statuses = [(await get(app, "/users/ada")).status for _ in range(3)]
-    assert statuses == [200, 200, 429]
-    refused = await get(app, "/users/ada")
+    statuses = [(await get(app, "/users/ada", headers=LOCAL)).status for _ in range(3)]
+    assert statuses == [401, 401, 429]
+    refused = await get(app, "/users/ada", headers=LOCAL)
     assert (refused.status, refused.json["code"]) == (429, "rate_limited")
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.headers["ratelimit"] == f'"anonymous";r=0;t={refused.headers["retry-after"]}'
     assert [(await get(app, "/health")).status for _ in range(2)] == [200, 429]
-    assert len(hop.requests) == 2
+    assert (await get(app, "/users/ada")).status == 200, "who has said it is another caller"
 
 
 async def test_an_error_tells_what_is_left_as_an_answer_does(hop: Hop) -> None:
-    app = make_gateway(limit_anonymous_per_minute=9)
+    app = make_gateway(limit_reads_per_minute=9)
     for path in ("/users/ada", "/users//", "/nothing"):
         assert (await get(app, path)).headers["x-ratelimit-limit-requests"] == "9"
     assert "ratelimit" not in (await get(app, "/users", headers=[(b"host", b"evil.example")])).headers
@@ -253,7 +269,7 @@ async def test_gateway_shares_its_limits_through_valkey(hop: Hop, valkey: Valkey
     async with running(apps[0]), running(apps[1]):
         scope = http_scope("GET", "/users/ada", LOCAL, client=("198.51.100.77", 1))
         statuses = [(await ask(app, dict(scope))).status for _ in range(3) for app in apps]
-    assert statuses == [200] * 4 + [429] * 2
+    assert statuses == [401] * 4 + [429] * 2
 
 
 def test_gateway_does_not_start_with_a_url_of_valkey_that_cannot_be_read() -> None:
@@ -263,6 +279,7 @@ def test_gateway_does_not_start_with_a_url_of_valkey_that_cannot_be_read() -> No
 
 
 def test_gateway_finds_its_settings_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SARVANOM_INTERNAL_SECRET", INTERNAL_SECRET)
     monkeypatch.setenv("SARVANOM_CRUD_URLS", "ftp://crud")
     with pytest.raises(ValueError, match="ftp"):
         gateway.create_app()

@@ -55,17 +55,17 @@ def test_filters_pass_over_what_does_not_match_and_move_on() -> None:
     ring.extend([change(1), change(2, collection="users"), change(3, id="m1"), change(4, service="t")], 4)
     assert ids(ring.read(ChangeQuery(collection="users"), 0)[0]) == [2]
     assert ids(ring.read(ChangeQuery(collection="models", id="m1"), 0)[0]) == [1, 3]
-    assert ids(ring.read(ChangeQuery(service="t"), 0)[0]) == [4]
-    assert ring.read(ChangeQuery(service="nobody"), 0) == ([], 4)
+    assert ids(ring.read(ChangeQuery(services=frozenset({"t"})), 0)[0]) == [4]
+    assert ring.read(ChangeQuery(services=frozenset({"nobody"})), 0) == ([], 4)
 
 
 def test_one_that_moves_is_told_to_both_services_and_to_nobody_else() -> None:
     ring = Ring()
     ring.extend([change(1, kind="update", previous=0, service="new", left_service="old")], 1)
-    (arrival,) = ring.read(ChangeQuery(service="new"), 0)[0]
-    (departure,) = ring.read(ChangeQuery(service="old"), 0)[0]
+    (arrival,) = ring.read(ChangeQuery(services=frozenset({"new"})), 0)[0]
+    (departure,) = ring.read(ChangeQuery(services=frozenset({"old"})), 0)[0]
     (whole,) = ring.read(EVERYTHING, 0)[0]
-    assert ring.read(ChangeQuery(service="third"), 0)[0] == []
+    assert ring.read(ChangeQuery(services=frozenset({"third"})), 0)[0] == []
     assert b'"operation":"create","service":"new"' in arrival
     assert b'"previous_revision":null' in arrival
     assert b'"operation":"delete","service":"old"' in departure
@@ -88,7 +88,7 @@ def test_reader_takes_no_more_than_it_can_hold() -> None:
 def test_position_behind_the_last_change_is_the_end_though_no_change_is_there() -> None:
     ring = Ring()
     ring.extend([change(1), change(2)], 7)
-    assert [ring.read(query, 0)[1] for query in (EVERYTHING, ChangeQuery(service="nobody"))] == [7, 7]
+    assert [ring.read(query, 0)[1] for query in (EVERYTHING, ChangeQuery(services=frozenset({"nobody"})))] == [7, 7]
     assert ring.read(EVERYTHING, 2) == ring.read(EVERYTHING, 7) == ([], 7)
 
 
@@ -103,7 +103,7 @@ def test_ring_begins_anew_behind_a_gap_since_positions_would_no_longer_tell_plac
 
 def test_what_does_not_match_is_passed_over_in_steps() -> None:
     ring = filled(1, 1_200)
-    nothing, position = ChangeQuery(service="nobody"), 0
+    nothing, position = ChangeQuery(services=frozenset({"nobody"})), 0
     steps = list[int]()
     while position < ring.end:
         frames, position = ring.read(nothing, position)

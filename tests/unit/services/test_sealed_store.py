@@ -16,6 +16,7 @@ from sarvanom.security.principals import Principal
 from sarvanom.services.crud.answers import StoreAnswers
 from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.services.crud.idempotency import Origins
+from sarvanom.services.crud.key_issuer import KeyIssuer
 from sarvanom.services.crud.sealed_store import SealedStore
 from sarvanom.shared.errors import IdempotencyKeyReused, InternalError, ServiceUnavailable, ValidationFailed
 from sarvanom.shared.models.crud_models import ModelConfiguration, UserProfile
@@ -50,7 +51,7 @@ def read_call(**fields: Any) -> ResourceCall:
 
 
 async def read(store: SealedStore, **fields: Any) -> Answer:
-    answer = await StoreAnswers(StoredCRUDService(store))(read_call(**fields))
+    answer = await StoreAnswers(StoredCRUDService(store), KeyIssuer(b"s" * 32))(read_call(**fields))
     assert isinstance(answer, Answer)
     return answer
 

@@ -13,7 +13,8 @@ from sarvanom.shared.errors import (
     error_from_code,
 )
 
-CLASSES = list(SarvanOMError.by_code.values())
+# Tests have errors of their own, which may be there or not.
+CLASSES = [error for error in SarvanOMError.by_code.values() if error.__module__.startswith("sarvanom.")]
 
 
 def subclasses(parent: type[SarvanOMError]) -> list[type[SarvanOMError]]:
@@ -21,9 +22,9 @@ def subclasses(parent: type[SarvanOMError]) -> list[type[SarvanOMError]]:
 
 
 def test_no_two_errors_share_a_code() -> None:
-    found = subclasses(SarvanOMError)
+    found = [error for error in subclasses(SarvanOMError) if error.__module__.startswith("sarvanom.")]
     assert len({error.code for error in found}) == len(found) == len(CLASSES)
-    assert {error.code: error for error in found} == SarvanOMError.by_code
+    assert {error.code: error for error in found}.items() <= SarvanOMError.by_code.items()
 
 
 @pytest.mark.parametrize("error", CLASSES)

@@ -74,7 +74,7 @@ def test_column_that_is_not_there_is_none() -> None:
 
 
 def test_collections_and_names_are_their_own() -> None:
-    assert len({resource.collection for resource in RESOURCES}) == len({resource.name for resource in RESOURCES}) == 5
+    assert len({resource.collection for resource in RESOURCES}) == len({resource.name for resource in RESOURCES}) == 6
 
 
 def test_item_knows_its_id_and_path() -> None:
@@ -151,8 +151,9 @@ def test_what_a_caller_sends_for_the_servers_fields_is_ignored(resource: Resourc
 def test_patch_may_name_any_field_and_none(resource: Resource[Any]) -> None:
     assert set(resource.patch_model.model_fields) == set(resource.model.model_fields)
     assert resource.patch_model.model_validate({}).model_fields_set == set()
-    with pytest.raises(ValidationError):
-        resource.patch_model.model_validate({resource.id_field: None})
+    if not resource.is_issued:
+        with pytest.raises(ValidationError):
+            resource.patch_model.model_validate({resource.id_field: None})
     with pytest.raises(ValidationError):
         resource.patch_model.model_validate({"colour": "red"})
 
@@ -160,7 +161,7 @@ def test_patch_may_name_any_field_and_none(resource: Resource[Any]) -> None:
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_patch_may_be_null_exactly_where_that_restores_a_default(resource: Resource[Any]) -> None:
     for name, info in resource.model.model_fields.items():
-        if not info.is_required():
+        if not info.is_required() or name in resource.model.server_fields:
             assert resource.patch_model.model_validate({name: None}).model_fields_set == {name}
         else:
             with pytest.raises(ValidationError):
@@ -170,6 +171,7 @@ def test_patch_may_be_null_exactly_where_that_restores_a_default(resource: Resou
 @pytest.mark.parametrize("resource", RESOURCES)
 def test_replacement_needs_all_but_its_id(resource: Resource[Any]) -> None:
     required = {name for name, info in resource.model.model_fields.items() if info.is_required()}
+    required -= resource.model.server_fields
     replaced = {name for name, info in resource.replace_model.model_fields.items() if info.is_required()}
     assert replaced == required - {resource.id_field}
 

@@ -7,6 +7,11 @@ from typing import Any
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sarvanom.security.principals import Principal
+from sarvanom.security.statements import HEADER
+from sarvanom.web.authorization import PRINCIPAL
+from tests.harness.identity import ADMINISTRATOR, STATEMENTS
+
 
 @dataclass
 class Answer:
@@ -74,6 +79,31 @@ async def ask(
 
     await app(scope, receive, send)
     return answer
+
+
+class Known:
+    """Middleware that lets an administrator ask, or whoever is given."""
+
+    def __init__(self, app: ASGIApp, principal: Principal = ADMINISTRATOR) -> None:
+        self._app = app
+        self._principal = principal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[PRINCIPAL] = self._principal
+        await self._app(scope, receive, send)
+
+
+def signed_scope(
+    method: str,
+    path: str,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    body: bytes = b"",
+    *,
+    principal: Principal = ADMINISTRATOR,
+) -> dict[str, Any]:
+    """Return the scope of a request to crud, with what a gateway states of it."""
+    statement = STATEMENTS.sign(principal, method, path.encode(), headers, body)
+    return http_scope(method, path, [*headers, (HEADER, statement)])
 
 
 class Replying:

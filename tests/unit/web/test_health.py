@@ -9,13 +9,16 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
+from sarvanom.security.principals import ANONYMOUS, Principal
+from sarvanom.security.scopes import SCOPES, STORE_ADMIN
 from sarvanom.shared.errors import ServiceUnavailable
 from sarvanom.web.health import Check, register_health
 from sarvanom.web.middleware.access_log import ROUTE
 from sarvanom.web.problems import register_problem_handlers
-from tests.unit.web.asgi import ask, http_scope
+from tests.unit.web.asgi import Known, ask, http_scope
 
 
 async def pass_check() -> None: ...
@@ -40,12 +43,12 @@ def make_app(checks: Mapping[str, Check], **more: Any) -> FastAPI:
     return app
 
 
-def client_of(app: FastAPI) -> httpx2.AsyncClient:
+def client_of(app: ASGIApp) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test")
 
 
 async def get(path: str, checks: Mapping[str, Check], **more: Any) -> httpx2.Response:
-    async with client_of(make_app(checks, **more)) as client:
+    async with client_of(Known(make_app(checks, **more))) as client:
         return await client.get(path)
 
 
@@ -114,10 +117,18 @@ async def test_the_detailed_report_is_given_as_long_as_the_process_lives(check: 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/health/detailed", "/version"])
 async def test_head_works_and_nothing_else_does(path: str) -> None:
-    async with client_of(make_app({})) as client:
+    async with client_of(Known(make_app({}))) as client:
         assert (await client.head(path)).status_code == 200
         refused = await client.post(path)
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+async def test_the_detailed_report_is_for_administrators_of_the_store() -> None:
+    for principal in (ANONYMOUS, Principal("key:a", SCOPES - {STORE_ADMIN})):
+        async with client_of(Known(make_app({}), principal)) as client:
+            refused = await client.get("/health/detailed")
+            assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+            assert (await client.get("/ready")).status_code == 200
 
 
 async def test_access_lines_learn_the_path() -> None:

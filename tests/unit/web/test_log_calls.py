@@ -33,7 +33,7 @@ async def test_page_has_the_query_and_hands_it_on_as_it_came() -> None:
     call = await changes(b"since=7&resource=models&id=a%2Fb&service=s&limit=3")
     assert (call.operation, call.method, call.request_id) == (LogOperation.CHANGES, "GET", "r-1")
     assert call.target == b"/changes?since=7&resource=models&id=a%2Fb&service=s&limit=3"
-    assert call.query == ChangeQuery(7, "models", "a/b", "s", 3)
+    assert call.query == ChangeQuery(7, "models", "a/b", frozenset({"s"}), 3)
     assert not call.is_streamed
 
 

@@ -9,7 +9,7 @@ from sarvanom.web.log_calls import LogCall, LogOperation
 from sarvanom.web.log_routes import add_log_routes
 from sarvanom.web.middleware.problems import ProblemMiddleware
 from sarvanom.web.service import Service
-from tests.unit.web.asgi import ask, http_scope
+from tests.unit.web.asgi import Known, ask, http_scope
 
 
 class Performing:
@@ -24,7 +24,7 @@ class Performing:
 
 
 def make_app(performing: Performing) -> Service:
-    app = Service(edge=[ProblemMiddleware])
+    app = Service(edge=[ProblemMiddleware, Known])
     add_log_routes(app, performing)
     return app
 

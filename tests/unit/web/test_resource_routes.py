@@ -11,7 +11,7 @@ from sarvanom.web.calls import Answer, Operation, ResourceCall
 from sarvanom.web.middleware.problems import ProblemMiddleware
 from sarvanom.web.resource_routes import add_resource_routes
 from sarvanom.web.service import Service
-from tests.unit.web.asgi import ask, http_scope
+from tests.unit.web.asgi import Known, ask, http_scope
 
 AS_JSON = [(b"content-type", b"application/json")]
 STATUS = {Operation.CREATE: 201, Operation.DELETE: 204}
@@ -32,7 +32,7 @@ class Performing:
 
 
 def make_app(performing: Performing) -> Service:
-    app = Service(edge=[ProblemMiddleware])
+    app = Service(edge=[ProblemMiddleware, Known])
     add_resource_routes(app, performing)
     return app
 
@@ -114,7 +114,10 @@ def test_document_has_every_route_and_no_other(document: dict[str, Any]) -> None
         expected[f"/{resource.collection}"] = {"get", "post"} | (
             {"delete"} if resource.collection == "cache" else set()
         )
-        expected[f"/{resource.collection}/{{{resource.id_field}}}"] = {"get", "put", "patch", "delete"}
+        item = f"/{resource.collection}/{{{resource.id_field}}}"
+        expected[item] = {"get", "patch", "delete"} | (set() if resource.is_issued else {"put"})
+        if resource.is_issued:
+            expected[f"{item}/rotate"] = {"post"}
     assert {path: set(methods) for path, methods in document["paths"].items()} == expected
 
 
@@ -154,7 +157,8 @@ def test_items_have_an_id_and_conditions(document: dict[str, Any], resource: Res
     past = {("query", "at_revision")} if resource.is_logged else set()
     secrets = {("query", "reveal")} if resource.secret is not None else set()
     assert names["get"] == expected | past | secrets
-    assert names["put"] == names["patch"] == names["delete"] == expected | {("header", "idempotency-key")}
+    for method in item.keys() - {"get"}:
+        assert names[method] == expected | {("header", "idempotency-key")}
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
@@ -165,7 +169,10 @@ def test_bodies_are_of_the_models_that_callers_send(document: dict[str, Any], re
     patch = item["patch"]["requestBody"]["content"]
     reference = {"schema": {"$ref": f"#/components/schemas/{name}Patch"}}
     assert patch == {"application/json": reference, "application/merge-patch+json": reference}
-    for operation, model in ((create, f"{name}Write"), (item["put"], f"{name}Replace")):
+    assert ("put" in item) is not resource.is_issued
+    for operation, model in ((create, f"{name}Write"), (item.get("put"), f"{name}Replace")):
+        if operation is None:
+            continue
         assert operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith(f"/{model}")
 
 

@@ -18,12 +18,13 @@ MAX_DOCUMENT_BYTES: Final = 32 * 2**20
 
 
 class Document(NamedTuple):
-    """A stored resource: `body` is its JSON text as it is served, the server's fields included."""
+    """A stored resource: `body` is its JSON text as it is served, the server's fields included; `service` owns it."""
 
     id: str
     revision: int
     created_at: str
     body: bytes
+    service: str
 
 
 class Written(NamedTuple):

@@ -4,6 +4,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
+from pydantic_core import from_json
+
 from sarvanom.backends.storage.contract import (
     MAX_DOCUMENT_BYTES,
     Document,
@@ -39,13 +41,6 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Stored(NamedTuple):
-    """What a row holds: its document, and the service that owns it."""
-
-    document: Document
-    service: str
-
-
 class KeyRow(NamedTuple):
     """What is remembered of an idempotency key: whose it is, and what came of it.
 
@@ -66,9 +61,12 @@ class KeyRow(NamedTuple):
         if self.created_at is None:
             return Written(self.revision, None, is_replay=True)
         if self.body is not None:
-            return Written(self.revision, Document(write.id, self.revision, self.created_at, self.body), is_replay=True)
-        assert write.item is not None  # noqa: S101 (the outcome was left out because the request holds it)
-        document = compose(write.id, text_of(write, write.item), self.created_at, self.time, self.revision)
+            service = from_json(self.body)["service"]
+            document = Document(write.id, self.revision, self.created_at, self.body, service)
+            return Written(self.revision, document, is_replay=True)
+        item = write.item
+        assert item is not None  # noqa: S101 (the outcome was left out because the request holds it)
+        document = compose(write.id, text_of(write, item), self.created_at, self.time, self.revision, item.service)
         return Written(self.revision, document, is_replay=True, is_new=self.created_at == self.time)
 
     def removed(self, origin: Origin) -> Removed:
@@ -87,7 +85,7 @@ def text_of(write: Write, item: ResourceModel) -> bytes:
     return write.text if write.text is not None and item is write.item else item.to_json()
 
 
-def compose(id: str, text: bytes, created_at: str, timestamp: str, revision: int) -> Document:
+def compose(id: str, text: bytes, created_at: str, timestamp: str, revision: int, service: str) -> Document:
     """Put the server's fields behind the caller's, in the text as it will be served.
 
     Raises:
@@ -97,7 +95,7 @@ def compose(id: str, text: bytes, created_at: str, timestamp: str, revision: int
     body = text[:-1] + fields.encode()
     if len(body) > MAX_DOCUMENT_BYTES:
         raise PayloadTooLarge(f"A resource may have at most {MAX_DOCUMENT_BYTES} bytes, also as the sum of patches")
-    return Document(id, revision, created_at, body)
+    return Document(id, revision, created_at, body, service)
 
 
 def row_of(resource: Resource[Any], document: Document, item: Any, moment: Moment) -> dict[str, Any]:
@@ -116,7 +114,7 @@ def row_of(resource: Resource[Any], document: Document, item: Any, moment: Momen
     return row
 
 
-def entry_of(write: Write, before: Stored | None, after: Stored | None, revision: int, moment: Moment) -> Change:
+def entry_of(write: Write, before: Document | None, after: Document | None, revision: int, moment: Moment) -> Change:
     """Return the log entry of a change."""
     kind = ChangeKind.CREATE if before is None else ChangeKind.UPDATE
     if after is None:
@@ -133,9 +131,9 @@ def entry_of(write: Write, before: Stored | None, after: Stored | None, revision
         actor=write.origin.actor,
         request_id=write.origin.request_id,
         time=moment.timestamp,
-        previous=None if before is None else before.document.revision,
+        previous=None if before is None else before.revision,
         reverts=None if write.revert is None else write.revert.revision,
-        body=None if after is None else after.document.body,
+        body=None if after is None else after.body,
     )
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sarvanom.backends.storage.log import Change
 from sarvanom.backends.storage.sql import SQL, render
 from sarvanom.backends.storage.tables import CHANGES, IDEMPOTENCY_KEYS
-from sarvanom.shared.changes import ChangeKind
+from sarvanom.shared.changes import ChangeKind, ChangeShape
 
 CHANGE_FIELDS: Final = Change._fields
 _DELETE: Final[sa.ColumnElement[str]] = sa.literal_column(f"'{ChangeKind.DELETE}'")
@@ -80,20 +80,27 @@ def key_statements(dialect: Dialect) -> KeyStatements:
 
 
 @lru_cache(maxsize=64)
-def changes_statement(shape: tuple[bool, bool, bool], limit: int | None, dialect: Dialect) -> SQL:
-    """Select changes after `since`, up to `until`; the shape tells of collection, id and service if they are given."""
+def changes_statement(shape: ChangeShape, limit: int | None, dialect: Dialect) -> SQL:
+    """Select changes after `since`, up to `until`; the shape tells which conditions there are."""
     clauses = [CHANGES.c.revision > sa.bindparam("since"), CHANGES.c.revision <= sa.bindparam("until")]
-    of_collection, of_id, of_service = shape
-    if of_collection:
+    if shape.of_collection:
         clauses.append(CHANGES.c.collection == sa.bindparam("collection"))
-    if of_id:
+    if shape.of_id:
         clauses.append(CHANGES.c.id == sa.bindparam("id"))
-    if of_service:
-        service: sa.BindParameter[str] = sa.bindparam("service")
-        clauses.append(sa.or_(CHANGES.c.service == service, CHANGES.c.left_service == service))
+    if shape.services is not None:
+        services = _parameters("service", shape.services)
+        owners = (CHANGES.c.service, CHANGES.c.left_service)
+        clauses.append(sa.or_(sa.false(), *(owner == service for owner in owners for service in services)))
+    if shape.collections is not None:
+        collections = _parameters("collection", shape.collections)
+        clauses.append(sa.or_(sa.false(), *(CHANGES.c.collection == name for name in collections)))
     statement = sa.select(*(CHANGES.c[name] for name in CHANGE_FIELDS)).where(*clauses).order_by(CHANGES.c.revision)
     count: Any = sa.bindparam("limit") if limit is None else sa.literal_column(str(limit))
     return render(_limited(statement, count), dialect)
+
+
+def _parameters(name: str, count: int) -> list[sa.BindParameter[str]]:
+    return [sa.bindparam(f"{name}_{number}") for number in range(count)]
 
 
 def _limited(statement: sa.Select[Any], count: sa.ColumnElement[Any]) -> sa.Select[Any]:

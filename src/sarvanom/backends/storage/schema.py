@@ -9,10 +9,14 @@ from typing import Final
 
 from sarvanom.backends.storage.tables import METADATA
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The newest migration; a start that needs none does not import Alembic."""
 
-_ADDED_AFTER: Final[dict[str, set[str]]] = {"0001": {"changes", "idempotency_keys"}, HEAD: set()}
+_ADDED_AFTER: Final[dict[str, set[str]]] = {
+    "0001": {"changes", "idempotency_keys", "keys"},
+    "0002": {"keys"},
+    HEAD: set(),
+}
 KNOWN: Final = tuple(_ADDED_AFTER)
 VERSION_TABLE: Final = "alembic_version"
 

@@ -61,7 +61,7 @@ def restored_row(restored: Restored, now: int) -> RestoredRow | None:
     """
     resource, item, _ = restored
     created_at, moment, revision = _stamps(item)
-    document = compose(resource.id_of(item), item.to_json(), created_at, moment.timestamp, revision)
+    document = compose(resource.id_of(item), item.to_json(), created_at, moment.timestamp, revision, item.service)
     values = row_of(resource, document, item, moment)
     expires_at = values.get("expires_at")
     if expires_at is not None and expires_at <= now:
@@ -90,10 +90,24 @@ def counters_after(revisions: Mapping[str, int]) -> dict[str, int]:
     return {**revisions, "floor": revisions["revision"]}
 
 
-def check_empty(counters: Mapping[str, int]) -> None:
-    """Refuse a store that has ever been written to; raises `StoreNotEmpty`."""
-    sequences = {resource.sequence for resource in RESOURCES}
-    if any(counters[sequence] for sequence in sequences):
+_ISSUED: Final = ", ".join(f"'{resource.collection}'" for resource in RESOURCES if resource.is_issued)
+HAS_OTHERS: Final = f"SELECT EXISTS (SELECT 1 FROM changes WHERE collection NOT IN ({_ISSUED}))"  # noqa: S608 (our names)
+"""Whether anything was ever written but what the server issues."""
+FORGET_ISSUED: Final = (
+    "DELETE FROM changes",
+    *(f"DELETE FROM {resource.collection}" for resource in RESOURCES if resource.is_issued),  # noqa: S608 (our names)
+)
+"""How a store that was not used otherwise becomes one that was never written to."""
+
+
+def check_empty(counters: Mapping[str, int], *, has_others: bool) -> None:
+    """Refuse a store that has ever been written to, but for keys, without which nobody could restore into it.
+
+    Raises:
+        StoreNotEmpty: it has been.
+    """
+    sequences = {resource.sequence for resource in RESOURCES} - {"revision"}
+    if has_others or counters["floor"] or any(counters[sequence] for sequence in sequences):
         raise StoreNotEmpty(
             f"The store is at revision {counters['revision']}; an export is restored into one that was never used"
         )

@@ -39,9 +39,9 @@ def resource_statements(resource: Resource[Any], dialect: Dialect) -> ResourceSt
     table, tags = TABLES[resource.collection]
     is_it = table.c[resource.id_field] == sa.bindparam("id")
     names = [column.name for column in table.columns]
-    columns = [table.c.revision, table.c.created_at, table.c.body]
+    columns = [table.c.revision, table.c.created_at, table.c.body, table.c.service]
     expiry = table.c.get("expires_at")
-    current = sa.select(*columns, table.c.service, expiry if expiry is not None else sa.null()).where(is_it)
+    current = sa.select(*columns, expiry if expiry is not None else sa.null()).where(is_it)
     settable: dict[str, Any] = {
         name: sa.bindparam(name) for name in names if name not in (resource.id_field, "created_at")
     }
@@ -98,7 +98,7 @@ class RowValues:
         scalars = [
             column
             for column in resource.columns
-            if column.kind is not ColumnKind.TAGS and column.name not in resource.model.server_fields
+            if column.kind is not ColumnKind.TAGS and column.name not in resource.model.stamped_fields
         ]
         self._names = tuple(column.name for column in scalars)
         self._read = operator.attrgetter(*self._names)

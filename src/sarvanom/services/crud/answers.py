@@ -11,8 +11,10 @@ from sarvanom.security.principals import Principal
 from sarvanom.services.crud.bulk_import import import_stream
 from sarvanom.services.crud.bulk_lines import LineImport
 from sarvanom.services.crud.collections import StoredCache, StoredCollection, StoredCRUDService
-from sarvanom.services.crud.idempotency import CallsInProgress, Origins
+from sarvanom.services.crud.idempotency import CallsInProgress, Origins, own_key
+from sarvanom.services.crud.key_issuer import Issued, KeyIssuer
 from sarvanom.services.crud.streams import LINES_HEADERS, VARY, begin
+from sarvanom.services.crud.tenancy import tenancy_of
 from sarvanom.shared.models.crud_models import Deleted
 from sarvanom.shared.preconditions import NO_PRECONDITIONS
 from sarvanom.shared.resources import RESOURCES
@@ -36,11 +38,14 @@ type _Carry = Callable[[ResourceCall, StoredCollection[Any]], Awaitable[AnyAnswe
 class StoreAnswers:
     """Answers calls out of the store; the `Perform` of crud."""
 
-    def __init__(self, service: StoredCRUDService, in_progress: CallsInProgress | None = None) -> None:
+    def __init__(
+        self, service: StoredCRUDService, issuer: KeyIssuer, in_progress: CallsInProgress | None = None
+    ) -> None:
         self._collections = {resource.collection: service.collection(resource) for resource in RESOURCES}
         self._cache: StoredCache = service.cache
         self._archive = service.archive
         self._origins = Origins(service.store.keyring)
+        self._issuer = issuer
         self._in_progress = in_progress or CallsInProgress()
         self._perform: dict[Operation, _Carry] = {
             Operation.CREATE: self._create,
@@ -53,6 +58,7 @@ class StoreAnswers:
             Operation.STATS: self._stats,
             Operation.IMPORT: self._import,
             Operation.EXPORT: self._export,
+            Operation.ROTATE: self._rotate,
         }
         self._envelopes = {
             (resource.collection, operation): _envelope(outcome.format(resource.name, resource.collection))
@@ -66,12 +72,21 @@ class StoreAnswers:
             return await self._perform[call.operation](call, self._collections[call.resource.collection])
 
     async def _create(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
-        written = await collection.create_document(call.item, self._origins.of_call(call))
-        return self._written(call, Operation.CREATE, written)
+        origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
+        if not call.resource.is_issued:
+            return self._written(call, Operation.CREATE, await collection.create_document(call.item, origin, tenancy))
+        issued = await self._issuer.create(collection, call.item, call.principal, call.idempotency_key, origin)
+        return self._issued(call, Operation.CREATE, issued)
+
+    async def _rotate(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
+        key, origin = call.idempotency_key, self._origins.of_call(call)
+        issued = await self._issuer.rotate(collection, call.id, call.item, call.principal, key, origin)
+        return self._issued(call, Operation.ROTATE, issued)
 
     async def _read(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
         reveal = call.revealed_to is not None
-        document = await collection.read_document(call.id, at_revision=call.at_revision, reveal=reveal)
+        tenancy = tenancy_of(call.principal)
+        document = await collection.read_document(call.id, tenancy, at_revision=call.at_revision, reveal=reveal)
         if call.revealed_to is not None:
             _log_access(call, call.revealed_to, document)
         etag = _etag(document)
@@ -82,22 +97,26 @@ class StoreAnswers:
         return Answer(200, [_CONTENT_TYPE, etag], self._wrap(call, document.body))
 
     async def _replace(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
-        written = await collection.replace_document(call.item, call.preconditions, self._origins.of_call(call))
+        origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
+        written = await collection.replace_document(call.item, call.preconditions, origin, tenancy)
         if call.preconditions.creates:
             return self._written(call, Operation.CREATE, written)
         return self._written(call, Operation.REPLACE, written)
 
     async def _patch(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
-        written = await collection.patch_document(call.id, call.item, call.preconditions, self._origins.of_call(call))
+        origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
+        check = self._issuer.grant_check(call.principal) if call.resource.is_issued else _accept
+        written = await collection.patch_document(call.id, call.item, call.preconditions, origin, tenancy, check)
         return self._written(call, Operation.PATCH, written)
 
     async def _delete(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
-        written = await collection.delete_document(call.id, call.preconditions, self._origins.of_call(call))
+        origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
+        written = await collection.delete_document(call.id, call.preconditions, origin, tenancy)
         return Answer(204, _revision_headers(written))
 
     async def _list(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
         assert call.query is not None  # noqa: S101 (a list is parsed with its query)
-        page = await collection.list_documents(call.query)
+        page = await collection.list_documents(call.query, tenancy_of(call.principal))
         metadata: dict[str, Any] = {"limit": call.query.limit, "next_cursor": page.next_cursor}
         if page.total is not None:
             metadata["total"] = page.total
@@ -112,23 +131,34 @@ class StoreAnswers:
             collection.store,
             call.on_conflict,
             call.request_id,
-            call.idempotency_key,
+            own_key(call),
             call.line_limit,
             self._origins,
+            call.principal.subject or None,
+            tenancy_of(call.principal),
         )
         return StreamedAnswer(200, LINES_HEADERS, import_stream(lines, call.chunks))
 
     async def _export(self, call: ResourceCall, _: StoredCollection[Any]) -> StreamedAnswer:
         assert call.query is not None  # noqa: S101 (an export is parsed with its query)
-        return StreamedAnswer(200, LINES_HEADERS, await begin(self._archive.export_query(call.resource, call.query)))
+        query = tenancy_of(call.principal).narrow(call.resource, call.query)
+        return StreamedAnswer(200, LINES_HEADERS, await begin(self._archive.export_query(call.resource, query)))
 
     async def _invalidate(self, call: ResourceCall, _: StoredCollection[Any]) -> Answer:
-        removed = await self._cache.invalidate_where(call.conditions, self._origins.of_call(call))
+        origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
+        removed = await self._cache.invalidate_where(call.conditions, origin, tenancy)
         data = to_json(Deleted(deleted=removed.deleted))
         return Answer(200, [_CONTENT_TYPE, *_revision_headers(removed)], self._wrap(call, data))
 
     async def _stats(self, call: ResourceCall, _: StoredCollection[Any]) -> Answer:
         return Answer(200, [_CONTENT_TYPE], self._wrap(call, to_json(await self._cache.stats())))
+
+    def _issued(self, call: ResourceCall, outcome: Operation, issued: Issued) -> Answer:
+        """Answer as `_written` does, and tell the secret, which is plain ASCII without quotes."""
+        document = issued.written.document
+        assert document is not None  # noqa: S101 (something was stored)
+        told = document._replace(body=b'%b,"key":"%b"}' % (document.body[:-1], issued.text.encode()))
+        return self._written(call, outcome, issued.written._replace(document=told))
 
     def _written(self, call: ResourceCall, outcome: Operation, written: Written) -> Answer:
         document = written.document
@@ -157,7 +187,12 @@ _OUTCOMES: Final = {
     Operation.LIST: "{1} listed",
     Operation.INVALIDATE: "{1} invalidated",
     Operation.STATS: "{1} counted",
+    Operation.ROTATE: "{0} rotated",
 }
+
+
+def _accept(_: object) -> None:
+    """Refuse nothing."""
 
 
 def _etag(document: Document) -> tuple[bytes, bytes]:

@@ -7,9 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
-from sarvanom.backends.storage.contract import NOBODY, Document, Origin, Store, Write, Written
+from sarvanom.backends.storage.contract import Document, Origin, Store, Write, Written
 from sarvanom.services.crud.conflicts import id_taken
 from sarvanom.services.crud.idempotency import Origins
+from sarvanom.services.crud.tenancy import UNBOUND, Tenancy
 from sarvanom.shared.errors import PayloadTooLarge, ResourceConflict, SarvanOMError
 from sarvanom.shared.models.bulk_models import ImportResult, OnConflict, Outcome
 from sarvanom.shared.models.crud_models import ResourceModel
@@ -40,6 +41,8 @@ class _Decision:
     def __call__(self, current: Document | None) -> ResourceModel:
         """Return the item, or refuse it because its id is taken."""
         self.before = current
+        if self._import.on_conflict is not OnConflict.ERROR:
+            self._import.tenancy.check_place(current)
         if current is not None and self._import.on_conflict is not OnConflict.REPLACE:
             raise id_taken(self._import.resource)
         return self.item
@@ -75,6 +78,8 @@ class LineImport:
     key: str | None = None
     line_limit: int = 0
     origins: Origins | None = None
+    actor: str | None = None
+    tenancy: Tenancy = UNBOUND
 
     def read(self, line: Line) -> Entry:
         """Return what a line asks for; raises nothing."""
@@ -83,6 +88,7 @@ class LineImport:
             return Refused(number, PayloadTooLarge(f"A line may have at most {self.line_limit} bytes"))
         try:
             item = parse_model(self.resource.write_model, text)
+            self.tenancy.check(item)
             decision = _Decision(self, item)
             origin = self._origin(number, text)
             id = self.resource.id_of(item)
@@ -110,10 +116,10 @@ class LineImport:
 
     def _origin(self, number: int, text: bytes) -> Origin:
         if self.origins is None:
-            return NOBODY
+            return Origin(self.request_id, self.actor)
         key = None if self.key is None else f"{self.key}\n{number}"
         asked = f"POST /{self.resource.collection}?on_conflict={self.on_conflict}\n".encode()
-        return self.origins.of_line(self.request_id, key, asked + text)
+        return self.origins.of_line(self.request_id, self.actor, key, asked + text)
 
     def _result(self, entry: LineWrite, outcome: Written | SarvanOMError) -> bytes:
         id, number, before = entry.write.id, entry.number, entry.decision.before

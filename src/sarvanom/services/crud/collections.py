@@ -1,6 +1,6 @@
-"""The five collections over a store: `CRUDServiceContract` in process, and the documents that crud serves over HTTP."""
+"""The collections over a store: `CRUDServiceContract` in process, and the documents that crud serves over HTTP."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import JsonValue
@@ -13,6 +13,7 @@ from sarvanom.services.crud.conflicts import id_taken
 from sarvanom.services.crud.history import History
 from sarvanom.services.crud.sealed_store import SealedStore
 from sarvanom.services.crud.stored_log import StoredLog
+from sarvanom.services.crud.tenancy import UNBOUND, Tenancy
 from sarvanom.shared.change_queries import check_read
 from sarvanom.shared.contracts.service_contracts import (
     CacheServiceContract,
@@ -48,6 +49,7 @@ from sarvanom.shared.query_strings import build_query
 from sarvanom.shared.resources import (
     CACHE,
     DATASETS,
+    KEYS,
     MODELS,
     SETTINGS,
     USERS,
@@ -69,8 +71,9 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         self.store = store
         self.history = History(store)
 
-    async def create_document(self, item: M, origin: Origin = NOBODY) -> Written:
+    async def create_document(self, item: M, origin: Origin = NOBODY, tenancy: Tenancy = UNBOUND) -> Written:
         """Store a new item; see `create`."""
+        tenancy.check(item)
 
         def decide(current: Document | None) -> M:
             if current is not None:
@@ -79,22 +82,27 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
 
         return await self.store.write(Write(self.resource, self.resource.id_of(item), decide, item, origin))
 
-    async def read_document(self, id: str, *, at_revision: int | None = None, reveal: bool = False) -> Document:
+    async def read_document(
+        self, id: str, tenancy: Tenancy = UNBOUND, *, at_revision: int | None = None, reveal: bool = False
+    ) -> Document:
         """Return what is stored, or was at a revision; see `get`."""
         if at_revision is not None:
-            return await self.history.read_at(self.resource, id, at_revision, reveal=reveal)
-        document = await (self.store.inner if reveal else self.store).read(self.resource, id)
+            return await self.history.read_at(self.resource, id, at_revision, tenancy, reveal=reveal)
+        document = tenancy.visible(await (self.store.inner if reveal else self.store).read(self.resource, id))
         if document is None:
-            raise self._not_found(id)
+            raise self.not_found(id)
         return self.store.open(self.resource, document) if reveal else document
 
-    async def replace_document(self, item: M, preconditions: Preconditions, origin: Origin = NOBODY) -> Written:
+    async def replace_document(
+        self, item: M, preconditions: Preconditions, origin: Origin = NOBODY, tenancy: Tenancy = UNBOUND
+    ) -> Written:
         """Put the item in the place of the stored one; see `replace`."""
+        tenancy.check(item)
         id = self.resource.id_of(item)
 
         def decide(current: Document | None) -> M:
-            if current is None and not preconditions.creates:
-                raise self._not_found(id)
+            if tenancy.visible(current) is None and not preconditions.creates:
+                raise self.not_found(id)
             preconditions.check(None if current is None else current.revision)
             return item
 
@@ -106,8 +114,10 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         changes: Mapping[str, JsonValue],
         preconditions: Preconditions = NO_PRECONDITIONS,
         origin: Origin = NOBODY,
+        tenancy: Tenancy = UNBOUND,
+        check: Callable[[M], object] = lambda _: None,
     ) -> Written:
-        """Apply a merge patch to the stored item; see `patch`."""
+        """Apply a merge patch to the stored item, if `check` raises nothing of what comes of it; see `patch`."""
         if changes.get(self.resource.id_field, id) != id:
             raise ValidationFailed(
                 f"The id of a {self.resource.name} cannot be changed",
@@ -115,28 +125,37 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
             )
 
         def decide(current: Document | None) -> M:
+            current = tenancy.visible(current)
             if current is None:
-                raise self._not_found(id)
+                raise self.not_found(id)
             preconditions.check(current.revision)
-            return parse_model(self.resource.write_model, to_json(self._merged(current, changes)))
+            item = parse_model(self.resource.write_model, to_json(self._merged(current, changes)))
+            tenancy.check(item)
+            check(item)
+            return item
 
         return await self.store.write(Write(self.resource, id, decide, origin=origin))
 
     async def delete_document(
-        self, id: str, preconditions: Preconditions = NO_PRECONDITIONS, origin: Origin = NOBODY
+        self,
+        id: str,
+        preconditions: Preconditions = NO_PRECONDITIONS,
+        origin: Origin = NOBODY,
+        tenancy: Tenancy = UNBOUND,
     ) -> Written:
         """Remove the stored item; see `delete`."""
 
         def decide(current: Document | None) -> None:
+            current = tenancy.visible(current)
             if current is None:
-                raise self._not_found(id)
+                raise self.not_found(id)
             preconditions.check(current.revision)
 
         return await self.store.write(Write(self.resource, id, decide, origin=origin))
 
-    async def list_documents(self, query: ListQuery) -> DocumentPage:
+    async def list_documents(self, query: ListQuery, tenancy: Tenancy = UNBOUND) -> DocumentPage:
         """Return one page of what matches; see `list`."""
-        return await self.store.list(self.resource, query)
+        return await self.store.list(self.resource, tenancy.narrow(self.resource, query))
 
     async def create(self, item: M) -> M:
         return self._model(await self.create_document(self._checked(item)))
@@ -194,7 +213,8 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
     def _parse(self, body: bytes) -> M:
         return self.resource.model.model_validate_json(body)
 
-    def _not_found(self, id: str) -> ResourceNotFound:
+    def not_found(self, id: str) -> ResourceNotFound:
+        """Return the refusal of an id under which nothing is stored."""
         return ResourceNotFound(f"There is no {self.resource.name} with {self.resource.id_field} {id!r}")
 
 
@@ -205,9 +225,12 @@ class StoredCache(StoredCollection[CacheEntry], CacheServiceContract):
         conditions = build_invalidation(tag=tag, service=service)
         return (await self.invalidate_where(conditions)).deleted
 
-    async def invalidate_where(self, conditions: tuple[Condition, ...], origin: Origin = NOBODY) -> Removed:
+    async def invalidate_where(
+        self, conditions: tuple[Condition, ...], origin: Origin = NOBODY, tenancy: Tenancy = UNBOUND
+    ) -> Removed:
         """Remove what matches; see `invalidate`."""
-        return await self.store.delete_where(self.resource, conditions, origin)
+        narrowed = (*conditions, *tenancy.conditions(self.resource))
+        return await self.store.delete_where(self.resource, narrowed, origin)
 
     async def stats(self) -> CacheStats:
         return await self.store.stats(self.resource)
@@ -230,7 +253,7 @@ class StoredSettings(StoredCollection[SystemSetting], SettingsServiceContract):
 
 
 class StoredCRUDService(CRUDServiceContract):
-    """The five collections over one store, which it closes."""
+    """The collections over one store, which it closes."""
 
     cache: StoredCache
     archive: StoredArchive
@@ -242,6 +265,7 @@ class StoredCRUDService(CRUDServiceContract):
         self.models = StoredModels(MODELS, store)
         self.datasets = StoredDatasets(DATASETS, store)
         self.settings = StoredSettings(SETTINGS, store)
+        self.keys = StoredCollection(KEYS, store)
         self.archive = StoredArchive(store)
         self.log = StoredLog(store)
 

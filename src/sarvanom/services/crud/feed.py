@@ -114,7 +114,7 @@ class Feed:
             return [], position
         finally:
             self._reading.release()
-        return [frame_for(change, query.service) for change in page.changes], page.until
+        return [frame_for(change, query.services) for change in page.changes], page.until
 
     async def _run(self) -> None:
         """Follow the log for as long as anybody watches."""

@@ -6,10 +6,15 @@ from pydantic_core import from_json
 
 from sarvanom.backends.storage.contract import NOBODY, Document, Origin, Revert, Write
 from sarvanom.backends.storage.log import Change
+from sarvanom.security.principals import Principal
+from sarvanom.security.scopes import write_scope
 from sarvanom.services.crud.sealed_store import SealedStore
+from sarvanom.services.crud.tenancy import UNBOUND, Tenancy, tenancy_of
 from sarvanom.shared.errors import (
     FieldError,
+    Forbidden,
     ResourceNotFound,
+    RevertConflict,
     RevisionCompacted,
     SarvanOMError,
     UpstreamFailed,
@@ -28,7 +33,9 @@ class History:
     def __init__(self, store: SealedStore) -> None:
         self._store = store
 
-    async def read_at(self, resource: Resource[Any], id: str, revision: int, *, reveal: bool = False) -> Document:
+    async def read_at(
+        self, resource: Resource[Any], id: str, revision: int, tenancy: Tenancy = UNBOUND, *, reveal: bool = False
+    ) -> Document:
         """Return what was stored under the id when the store was at a revision, with `reveal` its secrets in plain.
 
         Raises:
@@ -40,28 +47,46 @@ class History:
             message = f"A {resource.name} has no history"
             raise ValidationFailed("The query parameters are not valid", errors=[FieldError("at_revision", message)])
         change = await (self._store.inner if reveal else self._store).log.state(resource, id, revision)
-        if change is None or change.body is None:
+        document = None
+        if change is not None and change.body is not None:
+            document = tenancy.visible(Document(id, change.revision, "", change.body, change.service))
+        if document is None:
             raise ResourceNotFound(f"There was no {resource.name} with {resource.id_field} {id!r} at that revision")
-        document = Document(id, change.revision, "", change.body)
         return self._store.open(resource, document) if reveal else document
 
-    async def revert(self, revision: int, origin: Origin = NOBODY) -> tuple[Change, bool]:
+    async def revert(
+        self, revision: int, origin: Origin = NOBODY, principal: Principal | None = None
+    ) -> tuple[Change, bool]:
         """Undo a revision; return the change that did it, and whether it had been made before under the same key.
 
         What was sealed comes back as it was kept.
 
         Raises:
             ResourceNotFound, RevisionCompacted, RevertConflict, ResourceConflict: as `RevisionLogContract.revert` says.
+            Forbidden: the principal may not write to the collection, or for the service.
         """
         change = await self._change(revision)
+        tenancy = UNBOUND if principal is None else tenancy_of(principal)
+        if not tenancy.sees_change(change):
+            raise ResourceNotFound(f"There is no revision {revision}")
         resource = _BY_COLLECTION[change.collection]
+        if principal is not None and not principal.may(write_scope(resource)):
+            raise Forbidden(f"This takes the scope {write_scope(resource)}")
+        if resource.is_issued:
+            raise RevertConflict(f"Revision {revision} cannot be undone: a {resource.name} never comes back")
         before = await self._state_before(resource, change)
         item: ResourceModel | None = None
         created_at = None
         if before is not None and before.body is not None:
             item = self._store.seal(resource, parse_model(resource.write_model, before.body))
             created_at = _created_at(before.body)
-        write = Write(resource, change.id, lambda _: item, origin=origin, revert=Revert(revision, created_at))
+            tenancy.check(item)
+
+        def decide(current: Document | None) -> ResourceModel | None:
+            tenancy.check_place(current)
+            return item
+
+        write = Write(resource, change.id, decide, origin=origin, revert=Revert(revision, created_at))
         written = await self._store.inner.write(write)
         try:
             return await self._change(written.revision), written.is_replay

@@ -3,6 +3,7 @@
 draft-ietf-httpapi-idempotency-key-header: what is done under a key is done once.
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,22 +26,29 @@ class Origins:
 
     def of_call(self, call: Call) -> Origin:
         """Return the origin of a call's write."""
-        key = call.idempotency_key
-        return Origin(call.request_id, None, None if key is None else self._key(key, request_text(call)))
+        key = own_key(call)
+        known = None if key is None else self._key(key, request_text(call))
+        return Origin(call.request_id, call.principal.subject or None, known)
 
-    def of_line(self, request_id: str, key: str | None, text: bytes) -> Origin:
+    def of_line(self, request_id: str, actor: str | None, key: str | None, text: bytes) -> Origin:
         """Return the origin of one write among many, under a key of its own."""
-        return Origin(request_id, None, None if key is None else self._key(key, text))
+        return Origin(request_id, actor, None if key is None else self._key(key, text))
 
     def _key(self, key: str, text: bytes) -> IdempotencyKey:
         return IdempotencyKey(key, self._keyring.digest(text), self._keyring.former_digests(text))
+
+
+def own_key(call: Call) -> str | None:
+    """Return the call's key as one that is the caller's alone: nobody gets the answer to another's request."""
+    return None if call.idempotency_key is None else f"{call.principal.subject}\n{call.idempotency_key}"
 
 
 def request_text(call: Call) -> bytes:
     """Return what a repeated request has in common with the first: method, target, conditions, body."""
     conditions = [header for header in call.headers or () if header[0] in CONDITIONS]
     head = b"%s %s %s\n" % (call.method.encode(), call.target, repr(conditions).encode() if conditions else b"")
-    return head + call.body
+    body_digest = call.body_digest if call.body_digest is not None else hashlib.sha256(call.body).digest()
+    return head + body_digest
 
 
 class CallsInProgress:
@@ -52,7 +60,7 @@ class CallsInProgress:
     @contextmanager
     def entered(self, call: Call) -> Iterator[None]:
         """Hold the call's key; raises `RequestInProgress` if another call has it."""
-        key = call.idempotency_key
+        key = own_key(call)
         if key is None:
             yield
             return

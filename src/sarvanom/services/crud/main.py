@@ -9,13 +9,19 @@ from importlib.metadata import version
 import structlog
 from fastapi import FastAPI
 
+from sarvanom.backends.identity.secret_files import internal_secret
+from sarvanom.security.derived_keys import derive_key
 from sarvanom.security.sealing import Sealer
+from sarvanom.security.statements import PURPOSE, Statements
+from sarvanom.services.crud.administrator import Administrator
 from sarvanom.services.crud.answers import StoreAnswers
 from sarvanom.services.crud.archive_answers import ArchiveAnswers
 from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.services.crud.feed import Feed
 from sarvanom.services.crud.housekeeping import Retention, keep_house
 from sarvanom.services.crud.idempotency import CallsInProgress
+from sarvanom.services.crud.key_directory import KeyDirectory, register_key_directory
+from sarvanom.services.crud.key_issuer import KeyIssuer
 from sarvanom.services.crud.log_answers import LogAnswers
 from sarvanom.services.crud.master_keys import KeySources
 from sarvanom.services.crud.sealed_store import SealedStore
@@ -35,21 +41,25 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
     Raises:
         IncompatibleDatabase, ServiceUnavailable: the store cannot be opened.
         BadMasterKeys: there are no master keys, or not the right ones.
+        SecretFileRefused: the internal secret cannot be read.
     """
     settings = settings or CrudSettings.load()
+    secret = internal_secret(settings.internal_secret, settings.data_dir)
     store = _open_sealed(settings)
     retention = Retention(settings.idempotency_seconds, settings.history_seconds, settings.history_changes)
     service = StoredCRUDService(store)
+    administrator = Administrator(store, settings.admin_key, settings.data_dir)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        housekeeping = asyncio.create_task(keep_house(store, retention))
+        work = [asyncio.create_task(keep_house(store, retention)), asyncio.create_task(administrator.run())]
         try:
             yield
         finally:
-            housekeeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await housekeeping
+            for task in work:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await service.aclose()
 
     async def check_database() -> None:
@@ -60,13 +70,15 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
         description="Keeps the data; for the gateway alone.",
         version=version("sarvanom"),
         lifespan=lifespan,
-        edge=crud_edge(structlog.get_logger().bind()),
+        edge=crud_edge(structlog.get_logger().bind(), Statements(derive_key(secret, PURPOSE))),
     )
     in_progress = CallsInProgress()
-    add_resource_routes(app, StoreAnswers(service, in_progress))
+    add_resource_routes(app, StoreAnswers(service, KeyIssuer(secret), in_progress))
     add_log_routes(app, LogAnswers(store, Feed(store.log), in_progress))
     add_archive_routes(app, ArchiveAnswers(service.archive))
-    register_health(app, service="crud", version=app.version, checks={"database": check_database})
+    register_key_directory(app, KeyDirectory(store))
+    checks = {"database": check_database, "administrator key": administrator.check}
+    register_health(app, service="crud", version=app.version, checks=checks)
     return app
 
 

@@ -6,13 +6,20 @@ from sarvanom.backends.storage.log import Change
 from sarvanom.shared.changes import ChangeKind
 
 
-def seen_by(change: Change, service: str | None) -> Change:
-    """Return a change as a service sees it: what comes to it is created, what leaves it is deleted."""
-    if service is None or change.left_service is None:
+def is_moved(change: Change, services: frozenset[str] | None) -> bool:
+    """Tell whether a change took its resource from some services to others, or the other way."""
+    if services is None or change.left_service is None:
+        return False
+    return (change.service in services) != (change.left_service in services)
+
+
+def seen_by(change: Change, services: frozenset[str] | None) -> Change:
+    """Return a change as services see it together: what comes to them is created, what leaves them is deleted."""
+    if services is None or change.left_service is None or not is_moved(change, services):
         return change
-    if change.service == service:
+    if change.service in services:
         return change._replace(kind=ChangeKind.CREATE, previous=None)
-    return change._replace(kind=ChangeKind.DELETE, service=service, body=None)
+    return change._replace(kind=ChangeKind.DELETE, service=change.left_service, body=None)
 
 
 def render_change(change: Change) -> bytes:
@@ -34,9 +41,9 @@ def render_change(change: Change) -> bytes:
     return b'%s,"after":%s}' % (head[:-1], change.body or b"null")
 
 
-def frame_for(change: Change, service: str | None) -> bytes:
-    """Return a change as the server-sent event that a service's watcher gets."""
-    return render_frame(seen_by(change, service))
+def frame_for(change: Change, services: frozenset[str] | None) -> bytes:
+    """Return a change as the server-sent event that a watcher for services gets."""
+    return render_frame(seen_by(change, services))
 
 
 def render_frame(change: Change) -> bytes:

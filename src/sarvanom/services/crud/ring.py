@@ -4,7 +4,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from sarvanom.backends.storage.log import Change
-from sarvanom.services.crud.rendering import frame_for, render_frame
+from sarvanom.services.crud.rendering import frame_for, is_moved, render_frame
 from sarvanom.shared.changes import ChangeQuery
 
 MAX_CHANGES: Final = 4_096
@@ -71,20 +71,11 @@ class Ring:
         for index in range(first, min(len(self._entries), first + _BATCH)):
             change, frame = self._entries[index]
             position = change.revision
-            if _matches(query, change):
-                is_same = query.service is None or change.left_service is None
-                frames.append(frame if is_same else frame_for(change, query.service))
+            if query.matches(change.collection, change.id, change.service, change.left_service):
+                frames.append(frame_for(change, query.services) if is_moved(change, query.services) else frame)
                 size += len(frame)
                 if size >= BATCH_BYTES:
                     return frames, position
         if first + _BATCH < len(self._entries):
             return frames, position
         return frames, max(position, self.end)
-
-
-def _matches(query: ChangeQuery, change: Change) -> bool:
-    return (
-        (query.collection is None or query.collection == change.collection)
-        and (query.id is None or query.id == change.id)
-        and (query.service is None or query.service in (change.service, change.left_service))
-    )

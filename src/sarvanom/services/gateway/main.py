@@ -9,9 +9,14 @@ import structlog
 from fastapi import FastAPI
 from structlog.typing import FilteringBoundLogger
 
+from sarvanom.backends.identity.secret_files import internal_secret
+from sarvanom.security.derived_keys import derive_key
 from sarvanom.security.inspection.findings import Mode
 from sarvanom.security.inspection.inspector import Inspector
 from sarvanom.security.limits import LimitPolicy
+from sarvanom.security.statements import PURPOSE, Statements
+from sarvanom.services.gateway.api_keys import ApiKeys
+from sarvanom.services.gateway.authentication import BearerAuthentication, CrudKeys
 from sarvanom.services.gateway.limits import limit_store
 from sarvanom.services.gateway.relay import Relay
 from sarvanom.settings import GatewaySettings, split_list
@@ -32,12 +37,19 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def create_app(settings: GatewaySettings | None = None) -> FastAPI:
-    """Return the application in front of the crud instances that the settings name."""
+    """Return the application in front of the crud instances that the settings name.
+
+    Raises:
+        SecretFileRefused: the internal secret cannot be read.
+    """
     settings = settings or GatewaySettings.load()
+    statements = Statements(derive_key(internal_secret(settings.internal_secret, settings.data_dir), PURPOSE))
     hop_tls = _hop_tls(settings)
     hop = ServiceClientFactory().hop(settings.crud_urls, timeout=settings.upstream_timeout, tls=hop_tls)
     limits = limit_store(settings.valkey_url)
     logger = structlog.get_logger().bind()
+
+    keys = ApiKeys(CrudKeys(hop, statements).find, lease=settings.lease_seconds)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -54,6 +66,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         lifespan=lifespan,
         edge=gateway_edge(
             logger,
+            BearerAuthentication(keys, lease=settings.lease_seconds),
             trusted_hosts=_trusted_hosts(settings),
             cors_origins=split_list(settings.cors_origins),
             max_body_bytes=settings.max_body_bytes,
@@ -64,7 +77,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     )
     if hop_tls is not None:
         app.certificates.append(hop_tls)
-    relay = Relay(hop)
+    relay = Relay(hop, statements)
     add_resource_routes(app, relay)
     add_log_routes(app, relay)
     add_archive_routes(app, relay)

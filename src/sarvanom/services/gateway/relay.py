@@ -4,8 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Final
 
+import structlog
+
+from sarvanom.security.statements import HEADER, Statements
 from sarvanom.shared.clients.idempotency import WRITING, KeySequence
 from sarvanom.shared.clients.transport import Request, StreamedResponse, Transport
+from sarvanom.shared.errors import ServiceUnavailable, Unauthorized
 from sarvanom.web.calls import Answer, AnyAnswer, Call, Headers, StreamedAnswer
 
 _HANDED_ON: Final = frozenset(
@@ -23,16 +27,19 @@ _HANDED_ON: Final = frozenset(
         b"x-accel-buffering",
     }
 )
+_log = structlog.get_logger()
 
 
 class Relay:
     """Sends calls to crud and hands its answers on; the `Perform` of the gateway.
 
-    Every write has an idempotency key, the caller's or one that is made here, so that it can be sent again.
+    Every write has an idempotency key, the caller's or one that is made here, so that it can be sent again. Every
+    request states who asks; that crud does not believe it is no fault of the caller.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, statements: Statements) -> None:
         self._transport = transport
+        self._statements = statements
         self._keys = KeySequence()
 
     async def __call__(self, call: Call) -> AnyAnswer:
@@ -42,12 +49,14 @@ class Relay:
         if call.is_streamed:
             return await self._stream(call, request)
         response = await self._transport.send(request)
+        _check(response.status)
         return Answer(response.status, _handed_on(response.headers), response.body)
 
     async def _stream(self, call: Call, request: Request) -> AnyAnswer:
         """Hand on what comes, as it comes, in both directions."""
         async with AsyncExitStack() as stack:
             response = await stack.enter_async_context(self._transport.stream(request, call.chunks))
+            _check(response.status)
             return StreamedAnswer(
                 response.status,
                 _handed_on(response.headers),
@@ -63,6 +72,8 @@ class Relay:
             headers.append((b"idempotency-key", b'"%s"' % call.idempotency_key.encode()))
         elif call.method in WRITING and call.chunks is None:
             headers.append((b"idempotency-key", self._keys.next().encode()))
+        body = call.body if call.chunks is None else None
+        headers.append((HEADER, self._statements.sign(call.principal, call.method, call.target, headers, body)))
         return headers
 
 
@@ -78,6 +89,13 @@ class _RelayedChunks:
 
     async def aclose(self) -> None:
         await self._exchange.aclose()
+
+
+def _check(status: int) -> None:
+    """Refuse to hand on that crud does not believe this gateway; raises `ServiceUnavailable`."""
+    if status == Unauthorized.status:
+        _log.error("crud does not know this gateway: the internal secrets or the clocks differ")
+        raise ServiceUnavailable("crud does not know this gateway; nothing was carried out")
 
 
 def _handed_on(headers: Headers) -> Headers:

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from sarvanom.shared.clients.archive_client import ArchiveClient
 from sarvanom.shared.clients.collection_client import CollectionClient, parse_answer
 from sarvanom.shared.clients.http_service import ServiceClient
+from sarvanom.shared.clients.key_client import KeyClient
 from sarvanom.shared.clients.log_client import RevisionLogClient
 from sarvanom.shared.contracts.service_contracts import (
     CacheServiceContract,
@@ -75,6 +76,7 @@ class CRUDServiceClient(CRUDServiceContract):
         self.models = ModelClient(service, MODELS)
         self.datasets = DatasetClient(service, DATASETS)
         self.settings = SettingsClient(service, SETTINGS)
+        self.keys = KeyClient(service)
         self.log = RevisionLogClient(service)
         self.archive = ArchiveClient(service)
 

@@ -50,9 +50,12 @@ class ResourceModel(BaseModel):
         use_attribute_docstrings=True,
     )
 
-    server_fields: ClassVar[frozenset[str]] = frozenset({"created_at", "updated_at", "revision"})
+    stamped_fields: ClassVar[frozenset[str]] = frozenset({"created_at", "updated_at", "revision"})
+    """What a store sets when it writes."""
+    server_fields: ClassVar[frozenset[str]] = stamped_fields
+    """What callers may not set: what is stamped, and what else the server makes of a resource."""
 
-    _unsent: ClassVar[set[str]] = set(server_fields)
+    _unsent: ClassVar[set[str]] = set(stamped_fields)
 
     service: Name = "default"
     """The service that owns the resource."""
@@ -64,7 +67,7 @@ class ResourceModel(BaseModel):
     """The revision of its last change, which is also its ETag. Set by the server."""
 
     def to_json(self) -> bytes:
-        """Return the resource as JSON text without the server's fields: what a write sends and what a store keeps.
+        """Return the resource as JSON text without what is stamped: what a write sends and what a store keeps.
 
         Raises:
             ValidationFailed: it holds what JSON in UTF-8 cannot carry, such as a lone surrogate.

@@ -157,7 +157,8 @@ def _exact_int(value: object) -> object:
     return value
 
 
-def _exact_time(value: object) -> object:
+def exact_time(value: object) -> object:
+    """Refuse a text that is no time with its offset in one of RFC 3339's forms."""
     if isinstance(value, str) and not _is_timestamp(value):
         raise PydanticCustomError("query_time", "Must be a time with its offset (RFC 3339): 2026-01-31T12:00:00Z")
     return value
@@ -170,7 +171,7 @@ QueryBool = Annotated[bool, BeforeValidator(_exact_bool)]
 QueryInt = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER), INT64, EXACT_INTEGER]
 QueryTime = Annotated[
     AwareDatetime,
-    BeforeValidator(_exact_time),
+    BeforeValidator(exact_time),
     WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40}),
 ]
 QueryText = Annotated[str, Field(max_length=4096)]

@@ -7,9 +7,9 @@ from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Annotated, Any, Final, Literal, TypeAliasType, Union, get_args, get_origin
 
-from pydantic import BaseModel, JsonValue
+from pydantic import AwareDatetime, BaseModel, JsonValue
 
-_NO_TEXT: Final = (bool, int, float, datetime, type(None))
+_NO_TEXT: Final = (bool, int, float, datetime, AwareDatetime, type(None))
 
 
 class Profile(StrEnum):
@@ -51,6 +51,8 @@ def find_profile(annotation: Any, metadata: Sequence[Any] = ()) -> Profile | Non
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return find_profile(arguments[0], arguments[1:])
+    if isinstance(annotation, TypeAliasType) and annotation is not JsonValue:
+        return find_profile(annotation.__value__)
     if annotation in _NO_TEXT or origin is Literal or (isinstance(annotation, type) and issubclass(annotation, Enum)):
         return None
     if annotation is JsonValue or origin not in (Union, types.UnionType, list, tuple, dict, set, frozenset):

@@ -11,12 +11,10 @@ from sarvanom.security.limits import LimitPolicy, LimitRules, RouteClass, Rule, 
 from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import RateLimited, SarvanOMError
 from sarvanom.shared.quotas import Quota
+from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.calls import Headers
 from sarvanom.web.limit_headers import limit_headers
 from sarvanom.web.paced_body import paced
-
-PRINCIPAL: Final = "sarvanom.principal"
-"""Where the scope keeps who asks, once that has been proven."""
 
 _MAX_DIGITS: Final = 15
 

@@ -11,7 +11,8 @@ from sarvanom.backends.limits.memory import MemoryLimits
 from sarvanom.security.limits import LimitPolicy
 from sarvanom.security.principals import ANONYMOUS, Principal
 from sarvanom.shared.errors import RateLimited, ResourceNotFound
-from sarvanom.web.middleware.limits import PRINCIPAL, LimitMiddleware
+from sarvanom.web.authorization import PRINCIPAL
+from sarvanom.web.middleware.limits import LimitMiddleware
 from tests.contracts.limits.clock import Clock
 from tests.unit.web.asgi import Answer, Raising, Replying, Untouched, ask, http_scope, is_untouched, read_all
 

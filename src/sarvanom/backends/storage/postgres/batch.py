@@ -11,7 +11,6 @@ from sarvanom.backends.storage.contract import Document, Write, Written
 from sarvanom.backends.storage.documents import (
     KeyRow,
     Moment,
-    Stored,
     check_last_change,
     compose,
     entry_of,
@@ -37,7 +36,7 @@ class _Place:
     __slots__ = ("has_expired", "is_in_table", "stored", "unique")
 
     def __init__(self) -> None:
-        self.stored: Stored | None = None
+        self.stored: Document | None = None
         self.unique: dict[str, Any] = {}
         self.is_in_table = False
         self.has_expired = False
@@ -94,7 +93,7 @@ class Batch:
         if expires_at is not None and expires_at <= self._moment.ms:
             place.has_expired = True
             return
-        place.stored = Stored(Document(id, revision, created_at, body), service)
+        place.stored = Document(id, revision, created_at, body, service)
         place.unique = dict(zip(resource.unique, unique, strict=True))
         for column, value in place.unique.items():
             self._holders[resource.collection, column, value] = id
@@ -105,8 +104,7 @@ class Batch:
 
     def current(self, write: Write) -> Document | None:
         """Return what is stored under the write's id."""
-        stored = self._place(write.resource, write.id).stored
-        return None if stored is None else stored.document
+        return self._place(write.resource, write.id).stored
 
     def decide(self, write: Write) -> Written:
         """Carry out one write here; raises what `Store.write` raises, or `Unread`, and has then changed nothing."""
@@ -117,7 +115,7 @@ class Batch:
         if write.revert is not None:
             check_last_change(write, self._last_changes.get(at))
         place = self._place(write.resource, write.id)
-        item = write.decide(None if place.stored is None else place.stored.document)
+        item = write.decide(place.stored)
         written = self._delete(write, place) if item is None else self._put(write, place, item)
         self._last_changes[at] = written.revision
         if key is not None:
@@ -128,16 +126,15 @@ class Batch:
 
     def _put(self, write: Write, place: _Place, item: Any) -> Written:
         resource, before = write.resource, place.stored
-        document = compose(
-            write.id, text_of(write, item), self._created_at(write, before), self._moment.timestamp, self.revision + 1
-        )
+        text, created_at = text_of(write, item), self._created_at(write, before)
+        document = compose(write.id, text, created_at, self._moment.timestamp, self.revision + 1, item.service)
         row = row_of(resource, document, item, self._moment)
         unique = {name: row[name] for name in resource.unique}
         self._check_unique(resource, write.id, unique)
         tags = row_values(resource).tags(item)
         self.revision += 1
         self._take_unique(resource, write.id, place, unique)
-        place.stored = Stored(document, item.service)
+        place.stored = document
         self.expirations += place.has_expired
         place.has_expired = False
         self.size += len(document.body)
@@ -161,18 +158,20 @@ class Batch:
         self._log(write, before, None)
         return Written(self.revision, None)
 
-    def _log(self, write: Write, before: Stored | None, after: Stored | None) -> None:
+    def _log(self, write: Write, before: Document | None, after: Document | None) -> None:
         if write.resource.is_logged:
             self.entries.append(entry_of(write, before, after, self.revision, self._moment))
 
-    def _created_at(self, write: Write, before: Stored | None) -> str:
+    def _created_at(self, write: Write, before: Document | None) -> str:
         if before is not None:
-            return before.document.created_at
+            return before.created_at
         restored = None if write.revert is None else write.revert.created_at
         return restored or self._moment.timestamp
 
     def _check_unique(self, resource: Resource[Any], id: str, unique: dict[str, Any]) -> None:
         for column, value in unique.items():
+            if value is None:
+                continue  # of what is missing there can be many
             holder = self._holders.get((resource.collection, column, value), _UNREAD)
             if holder is _UNREAD:
                 raise Unread

@@ -20,6 +20,8 @@ from sarvanom.backends.storage.postgres.statements import insert_statements
 from sarvanom.backends.storage.snapshots import (
     BATCH_BYTES,
     BATCH_ROWS,
+    FORGET_ISSUED,
+    HAS_OTHERS,
     RestoredRow,
     check_empty,
     counters_after,
@@ -36,6 +38,7 @@ from sarvanom.shared.resources import RESOURCES, Resource
 _COUNTERS: Final = counter_statements(DIALECT)
 _READ_COUNTERS: Final = SQL("SELECT name, value FROM counters", ())
 _LOCK_COUNTERS: Final = SQL("SELECT name, value FROM counters ORDER BY name FOR UPDATE", ())
+_HAS_OTHERS: Final = SQL(HAS_OTHERS, ())
 _PATIENCE: Final = "SET LOCAL idle_in_transaction_session_timeout = '60s'"
 """Who reads or sends a whole store may be slower than a group of writes; a reader that stops is cut off elsewhere."""
 _taken: Final = re.compile(r"Key \((\w+)\)=\((.*)\) already exists\.").fullmatch
@@ -77,7 +80,10 @@ async def restore_into(
     async with pool.use() as session:
         await session.execute(f"BEGIN; {_PATIENCE}")
         try:
-            check_empty({row[0]: row[1] for row in await session.fetch(_LOCK_COUNTERS, {})})
+            counters = {row[0]: row[1] for row in await session.fetch(_LOCK_COUNTERS, {})}
+            check_empty(counters, has_others=(await session.fetch_one(_HAS_OTHERS, {}))[0])
+            for statement in FORGET_ISSUED:
+                await session.execute(statement)
             async for batch in batches:
                 for collection, count in (await _insert(session, batch)).items():
                     counts[collection] += count

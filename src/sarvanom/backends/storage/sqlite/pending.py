@@ -12,8 +12,8 @@ from typing import Any, Final
 import apsw
 from pydantic_core import to_json
 
-from sarvanom.backends.storage.contract import Write
-from sarvanom.backends.storage.documents import KeyRow, Stored
+from sarvanom.backends.storage.contract import Document, Write
+from sarvanom.backends.storage.documents import KeyRow
 from sarvanom.backends.storage.log import Change
 from sarvanom.backends.storage.log_statements import CHANGE_FIELDS, KEY_FIELDS
 from sarvanom.backends.storage.tables import TABLES
@@ -71,14 +71,14 @@ class Pending:
     """Rows that wait to be inserted; none of them can be refused."""
 
     def __init__(self) -> None:
-        self.stored: dict[_Place, Stored] = {}
+        self.stored: dict[_Place, Document] = {}
         self.keys: dict[str, KeyRow] = {}
         self._rows: dict[Resource[Any], list[Sequence[Any]]] = {}
         self._entries: list[Change] = []
 
-    def add_row(self, resource: Resource[Any], stored: Stored, values: dict[str, Any]) -> None:
+    def add_row(self, resource: Resource[Any], document: Document, values: dict[str, Any]) -> None:
         """Let a new resource wait."""
-        self.stored[resource.collection, stored.document.id] = stored
+        self.stored[resource.collection, document.id] = document
         row = [values[name] for name in _columns(resource)]
         self._rows.setdefault(resource, []).append(row)
 

@@ -14,6 +14,8 @@ from sarvanom.backends.storage.contract import Restored, Snapshot
 from sarvanom.backends.storage.documents import now_ms
 from sarvanom.backends.storage.log_statements import log_statements
 from sarvanom.backends.storage.snapshots import (
+    FORGET_ISSUED,
+    HAS_OTHERS,
     RestoredRow,
     check_empty,
     counters_after,
@@ -110,7 +112,9 @@ async def restore_into(
 
 def _begin_restore(connection: apsw.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    check_empty(_read_counters(connection))
+    check_empty(_read_counters(connection), has_others=bool(connection.execute(HAS_OTHERS).get))
+    for statement in FORGET_ISSUED:
+        connection.execute(statement)
 
 
 def _insert(batch: Sequence[Restored], connection: apsw.Connection) -> list[str]:

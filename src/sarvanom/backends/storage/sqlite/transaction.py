@@ -9,7 +9,6 @@ from sarvanom.backends.storage.contract import Document, Origin, Removed, Write,
 from sarvanom.backends.storage.documents import (
     KeyRow,
     Moment,
-    Stored,
     check_last_change,
     compose,
     entry_of,
@@ -68,7 +67,7 @@ class Transaction:
         before = self._current(write.resource, statements, write.id)
         if write.revert is not None:
             check_last_change(write, self._last_change(write))
-        item = write.decide(None if before is None else before.document)
+        item = write.decide(before)
         written = self._change(write, statements, before, item)
         if key is not None:
             self._pending.add_key(key_row_of(key, write, written, self._moment))
@@ -139,16 +138,15 @@ class Transaction:
         if self._expirations:
             self.count("expirations", self._expirations)
 
-    def _change(self, write: Write, statements: ResourceStatements, before: Stored | None, item: Any) -> Written:
+    def _change(self, write: Write, statements: ResourceStatements, before: Document | None, item: Any) -> Written:
         """Store what was decided, and log it, under the next revision."""
         resource = write.resource
-        after: Stored | None = None
+        after: Document | None = None
         revision = self._revision(resource.sequence) + 1
         if item is not None:
             created_at = self._created_at(write, before)
-            after = Stored(
-                compose(write.id, text_of(write, item), created_at, self._moment.timestamp, revision), item.service
-            )
+            text = text_of(write, item)
+            after = compose(write.id, text, created_at, self._moment.timestamp, revision, item.service)
             self._store(resource, statements, after, item, is_new=before is None)
         elif before is not None:
             self._flush_if_pending(resource, write.id)
@@ -156,13 +154,11 @@ class Transaction:
         self._advance(resource)
         if resource.is_logged:
             self._pending.add_entry(entry_of(write, before, after, revision, self._moment))
-        if after is None:
-            return Written(revision, None)
-        return Written(revision, after.document, is_new=before is None and write.revert is None)
+        return Written(revision, after, is_new=before is None and after is not None and write.revert is None)
 
-    def _created_at(self, write: Write, before: Stored | None) -> str:
+    def _created_at(self, write: Write, before: Document | None) -> str:
         if before is not None:
-            return before.document.created_at
+            return before.created_at
         restored = None if write.revert is None else write.revert.created_at
         return restored or self._moment.timestamp
 
@@ -200,7 +196,7 @@ class Transaction:
         last: int | None = self._run(_LOG.last, {"collection": write.resource.collection, "id": write.id}).get
         return last
 
-    def _current(self, resource: Resource[Any], statements: ResourceStatements, id: str) -> Stored | None:
+    def _current(self, resource: Resource[Any], statements: ResourceStatements, id: str) -> Document | None:
         place = (resource.collection, id)
         if place in self._pending.stored:
             return self._pending.stored[place]
@@ -215,15 +211,14 @@ class Transaction:
             self._run(statements.delete, {"id": id})
             self._expirations += 1
             return None
-        return Stored(Document(id, revision, created_at, body), service)
+        return Document(id, revision, created_at, body, service)
 
     def _store(
-        self, resource: Resource[Any], statements: ResourceStatements, stored: Stored, item: Any, *, is_new: bool
+        self, resource: Resource[Any], statements: ResourceStatements, document: Document, item: Any, *, is_new: bool
     ) -> None:
-        document = stored.document
         row = row_of(resource, document, item, self._moment)
         if is_new and may_wait(resource):
-            self._pending.add_row(resource, stored, row)
+            self._pending.add_row(resource, document, row)
             return
         self._flush_if_pending(resource, document.id)
         try:

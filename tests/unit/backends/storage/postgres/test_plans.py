@@ -20,6 +20,7 @@ from sarvanom.backends.storage.postgres.statements import group_statements, keys
 from sarvanom.backends.storage.postgres.store import _CACHE_COUNTERS
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.statements import resource_statements
+from sarvanom.shared.changes import ChangeShape
 from sarvanom.shared.models.crud_models import FilterParams, PaginationParams
 from sarvanom.shared.query_strings import build_query
 from sarvanom.shared.resources import CACHE, MODELS, USERS
@@ -81,10 +82,10 @@ STATEMENTS = {
     "last page of a service": page(USERS, cursor_of=(TIME.strip("'"), "u9998"), service="s3"),
     "last page by id": page(USERS, "user_id", ("u9998",)),
     "filtered by tags": page(CACHE, tags__contains=["t3"]),
-    "changes": cut_statement(changes_statement((False, False, False), 100, DIALECT)),
-    "changes of a collection": cut_statement(changes_statement((True, False, False), 100, DIALECT)),
-    "changes of one resource": cut_statement(changes_statement((True, True, False), 100, DIALECT)),
-    "changes of a service": cut_statement(changes_statement((False, False, True), 100, DIALECT)),
+    "changes": cut_statement(changes_statement(ChangeShape(False, False, None, None), 100, DIALECT)),
+    "changes of a collection": cut_statement(changes_statement(ChangeShape(True, False, None, None), 100, DIALECT)),
+    "changes of one resource": cut_statement(changes_statement(ChangeShape(True, True, None, None), 100, DIALECT)),
+    "changes of some services": cut_statement(changes_statement(ChangeShape(False, False, 3, 4), 100, DIALECT)),
     "one change": _CHANGE,
     "state at a revision": _STATE,
     "last change": log_statements(DIALECT).last,

@@ -1,0 +1,79 @@
+"""Secrets in files that only their owner can read: made once, by whoever comes first."""
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+INTERNAL_SECRET: Final = "internal-secret"  # noqa: S105 (the name of a file)
+ADMIN_KEY: Final = "admin-key"
+_OWNER_ONLY: Final = 0o600
+_MIN_LENGTH: Final = 32
+_MAX_LENGTH: Final = 4096
+
+
+class SecretFileRefused(OSError):
+    """A file cannot be trusted with a secret; the text says why and what to do."""
+
+
+def read_secret(path: Path) -> str | None:
+    """Return the secret in a file, or None if there is no file.
+
+    Raises:
+        SecretFileRefused: others than its owner may read it, or what it holds is none.
+    """
+    try:
+        with path.open("rb") as file:
+            _check(path, os.fstat(file.fileno()))
+            text = file.read(_MAX_LENGTH + 1).decode("ascii").strip()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        text = ""
+    if not _MIN_LENGTH <= len(text) <= _MAX_LENGTH or not text.isprintable() or " " in text:
+        raise SecretFileRefused(f"{path} holds no secret of {_MIN_LENGTH} printable characters or more; remove it")
+    return text
+
+
+def read_or_make_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
+    """Return the secret in a file; if there is no file it is made, whole or not at all, also by several at once.
+
+    Raises:
+        SecretFileRefused: as for `read_secret`.
+        OSError: it can be neither read nor made.
+    """
+    found = read_secret(path)
+    if found is not None:
+        return found
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w") as file:
+            file.write(make() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):  # somebody else was first
+            os.link(made, path)
+    finally:
+        made.unlink(missing_ok=True)
+    kept = read_secret(path)
+    if kept is None:
+        raise SecretFileRefused(f"{path} was removed while it was made")
+    return kept
+
+
+def internal_secret(given: str | None, folder: Path) -> bytes:
+    """Return what the services of an installation have in common: what was set, or what its file holds."""
+    return (given or read_or_make_secret(folder / INTERNAL_SECRET)).encode()
+
+
+def _check(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise SecretFileRefused(f"{path} is no file")
+    if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise SecretFileRefused(
+            f"Others than the owner of {path} may read or change it; chmod 600 it, or make a new one"
+        )

@@ -1,0 +1,210 @@
+"""Every route, method and kind of caller, at the gateway and straight at crud: who is let in, and who is not."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import orjson
+import pytest
+
+from sarvanom.security.api_keys import make_key as made_up_key
+from sarvanom.security.statements import Statements
+from tests.harness.identity import ADMIN_KEY, ADMINISTRATOR, STATEMENTS
+from tests.harness.system import RunningProcess
+from tests.services.access_table import JSON, ROWS, Row
+from tests.services.answers import problem_of
+from tests.services.keys import make_key
+from tests.services.samples import SAMPLES
+
+METHODS = [(method, path) for method, path in ROWS] + [("HEAD", path) for method, path in ROWS if method == "GET"]
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Something in every collection, and callers of every kind, by the header that they send."""
+
+    id: str
+    key_id: str
+    known: Mapping[str, str]
+    unknown: Mapping[str, str | None]
+
+    def target(self, row: Row) -> str:
+        return row.target.replace("{id}", self.id).replace("{key}", self.key_id)
+
+    def body(self, row: Row) -> bytes | None:
+        if row.body is None:
+            return None
+        filled: dict[str, Any] = {
+            name: value.replace("{id}", self.id) if isinstance(value, str) else value
+            for name, value in row.body.items()
+        }
+        return orjson.dumps(filled)
+
+
+@pytest.fixture(scope="module")
+def world(clients: dict[str, httpx2.Client]) -> World:
+    http = clients["gateway"]
+    id = f"matrix-{uuid4().hex}"
+    for sample in SAMPLES:
+        assert http.post(f"/{sample.collection}", json=sample.least(id)).status_code == 201
+    keys = {role: make_key(http, roles=[role]) for role in ("viewer", "service", "editor", "admin")}
+    keys["bound"] = make_key(http, roles=["admin"], services=["elsewhere"])
+    expired = make_key(http, roles=["admin"], expires_at="2020-01-01T00:00:00Z")
+    revoked = make_key(http, roles=["admin"])
+    assert http.delete(f"/keys/{revoked['key_id']}").status_code == 204
+    rotated = make_key(http, roles=["admin"])
+    assert http.post(f"/keys/{rotated['key_id']}/rotate", json={"overlap_seconds": 0}).status_code == 200
+    return World(
+        id,
+        keys["viewer"]["key_id"],
+        {name: f"Bearer {key['key']}" for name, key in keys.items()},
+        {
+            "none": None,
+            "empty": "",
+            "no token": "Bearer",
+            "another scheme": f"Basic {ADMIN_KEY}",
+            "no scheme": ADMIN_KEY,
+            "malformed": "Bearer sk-nonsense",
+            "no key": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJrZXk6a2V5LWFkbWluaXN0cmF0b3IifQ.",
+            "mistyped": f"Bearer {keys['admin']['key'][:-1]}_",
+            "unknown": f"Bearer {made_up_key().text}",
+            "digest for a key": f"Bearer {keys['admin']['digest']}",
+            "expired": f"Bearer {expired['key']}",
+            "revoked": f"Bearer {revoked['key']}",
+            "rotated away": f"Bearer {rotated['key']}",
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def stranger(system: RunningProcess) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=system.gateway_url, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def at_crud(system: RunningProcess) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=system.crud_url, timeout=20) as client:
+        yield client
+
+
+def row_of(method: str, path: str) -> Row:
+    return ROWS["GET" if method == "HEAD" else method, path]
+
+
+def headers_of(row: Row, **more: str | None) -> dict[str, str]:
+    headers = {**({} if row.body is None else JSON), **row.headers}
+    return headers | {name.replace("_", "-"): value for name, value in more.items() if value is not None}
+
+
+def test_no_route_is_without_a_row(stranger: httpx2.Client) -> None:
+    document = stranger.get("/openapi.json").json()
+    declared = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
+    assert declared == set(ROWS)
+    for (method, path), row in ROWS.items():
+        operation = document["paths"][path][method.lower()]
+        assert ("security" in operation) is not row.is_open
+        assert row.is_open or {"401", "403", "503"} <= set(operation["responses"])
+
+
+@pytest.mark.parametrize(("method", "path"), METHODS)
+def test_who_is_known_may_do_what_the_table_says(stranger: httpx2.Client, world: World, method: str, path: str) -> None:
+    row = row_of(method, path)
+    for name, authorization in world.known.items():
+        headers = headers_of(row, authorization=authorization)
+        answer = stranger.request(method, world.target(row), content=world.body(row), headers=headers)
+        assert (name, answer.status_code) == (name, row.expect(name)), answer.text
+        if answer.status_code == 403 and method != "HEAD":
+            problem_of(answer, 403, "forbidden")
+
+
+@pytest.mark.parametrize(("method", "path"), METHODS)
+def test_who_is_unknown_is_refused_everywhere(stranger: httpx2.Client, world: World, method: str, path: str) -> None:
+    row = row_of(method, path)
+    for name, authorization in world.unknown.items():
+        headers = headers_of(row, authorization=authorization)
+        answer = stranger.request(method, world.target(row), content=world.body(row), headers=headers)
+        assert (name, answer.status_code) == (name, row.status if row.is_open else 401)
+        if not row.is_open:
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+            assert method == "HEAD" or problem_of(answer, 401, "unauthorized")
+    if not row.is_open:
+        twice = [("authorization", f"Bearer {ADMIN_KEY}"), *headers_of(row, authorization="Bearer x").items()]
+        answer = stranger.request(method, world.target(row), content=world.body(row), headers=twice)
+        assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(("method", "path"), METHODS)
+def test_crud_answers_nobody_but_a_gateway(at_crud: httpx2.Client, world: World, method: str, path: str) -> None:
+    row = row_of(method, path)
+    target, body, plain = world.target(row), world.body(row) or b"", headers_of(row)
+    pairs = [(name.encode(), value.encode()) for name, value in plain.items()]
+    now = time.time_ns() // 1_000_000
+
+    def sign(statements: Statements, method: str = method, target: str = target, body: bytes | None = body) -> str:
+        return statements.sign(ADMINISTRATOR, method, target.encode(), pairs, body).decode()
+
+    key = STATEMENTS._key
+    refused = {
+        "none": None,
+        "a key": f"Bearer {ADMIN_KEY}",
+        "forged": sign(Statements(b"f" * 32)),
+        "old": sign(Statements(key, clock_ms=lambda: now - 61_000)),
+        "ahead": sign(Statements(key, clock_ms=lambda: now + 120_000)),
+        "another target": sign(STATEMENTS, target=f"{target}x"),
+        "another method": sign(STATEMENTS, method="OPTIONS"),
+    }
+    for name, statement in refused.items():
+        authorization = f"Bearer {ADMIN_KEY}"
+        headers = headers_of(row, sarvanom_identity=statement, authorization=authorization)
+        answer = at_crud.request(method, target, content=body or None, headers=headers)
+        assert (name, answer.status_code) == (name, row.status if row.is_open else 401), answer.text
+    statement = sign(STATEMENTS)
+    good = at_crud.request(method, target, content=body or None, headers=headers_of(row, sarvanom_identity=statement))
+    assert good.status_code == row.expect("admin"), good.text
+    if body and path != "/import":  # which is refused before its body is read
+        changed = at_crud.request(
+            method, target, content=body + b" ", headers=headers_of(row, sarvanom_identity=statement)
+        )
+        assert changed.status_code == 401
+    twice = [*plain.items(), ("sarvanom-identity", statement), ("sarvanom-identity", statement)]
+    answer = at_crud.request(method, target, content=body or None, headers=twice)
+    assert answer.status_code == (row.status if row.is_open else 401)
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/docs/assets/init.js", "/docs/assets/swagger-ui.css"])
+def test_documentation_is_open(stranger: httpx2.Client, path: str) -> None:
+    assert stranger.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/docs/", "/docs/assets/other", "/authenticate", "//health", "/health/"])
+def test_what_is_no_route_says_nothing_to_strangers(stranger: httpx2.Client, path: str) -> None:
+    for method in ("GET", "POST"):
+        problem_of(stranger.request(method, path), 401, "unauthorized")
+
+
+def test_the_gateways_own_question_is_answered_to_gateways_alone(
+    system: RunningProcess, gateway: httpx2.Client, at_crud: httpx2.Client, world: World
+) -> None:
+    digest = b"0" * 64
+    problem_of(gateway.post("/authenticate", content=digest), 404, "route_not_found")
+    statement = STATEMENTS.sign(ADMINISTRATOR, "POST", b"/authenticate", [], digest).decode()
+    answer = at_crud.post("/authenticate", content=digest, headers={"sarvanom-identity": statement})
+    problem_of(answer, 403, "forbidden")
+
+
+def test_captured_write_acts_once(at_crud: httpx2.Client, id: str) -> None:
+    """Whoever captures a request with its statement can send it again, and changes nothing by that."""
+    body = orjson.dumps({"setting_key": id, "setting_value": 1})
+    headers = {"content-type": "application/json", "idempotency-key": f"captured-{id}"}
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    headers["sarvanom-identity"] = STATEMENTS.sign(ADMINISTRATOR, "POST", b"/settings", pairs, body).decode()
+    first = at_crud.post("/settings", content=body, headers=headers)
+    assert first.status_code == 201
+    again = at_crud.post("/settings", content=body, headers=headers)
+    assert (again.status_code, again.headers["idempotency-replayed"], again.content) == (201, "true", first.content)
+    other_key = at_crud.post("/settings", content=body, headers={**headers, "idempotency-key": "another"})
+    problem_of(other_key, 401, "unauthorized")

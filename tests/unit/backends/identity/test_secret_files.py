@@ -1,0 +1,86 @@
+"""Secrets in files: made once, read by their owner alone."""
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from sarvanom.backends.identity.secret_files import (
+    SecretFileRefused,
+    internal_secret,
+    read_or_make_secret,
+    read_secret,
+)
+
+SECRET = "s" * 31 + "1"
+
+
+def write(path: Path, text: bytes, mode: int = 0o600) -> Path:
+    path.write_bytes(text)
+    path.chmod(mode)
+    return path
+
+
+def test_secret_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "folder" / "secret"
+    made = read_or_make_secret(file)
+    assert len(made) >= 32
+    assert read_or_make_secret(file, lambda: "x" * 40) == read_secret(file) == made
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert [path.name for path in file.parent.iterdir()] == ["secret"]
+
+
+def test_many_at_once_agree(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as threads:
+        found = set(threads.map(lambda _: read_or_make_secret(tmp_path / "secret"), range(64)))
+    assert len(found) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+def test_no_file_is_no_secret(tmp_path: Path) -> None:
+    assert read_secret(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o602, 0o610])
+def test_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> None:
+    file = write(tmp_path / "secret", SECRET.encode(), mode)
+    with pytest.raises(SecretFileRefused, match=r"Others.*chmod 600") as refused:
+        read_or_make_secret(file)
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"short", b"\xff" * 40, b"a b" * 20, b"a" * 5000, b"a" * 20 + b"\x07" + b"a" * 20]
+)
+def test_what_is_no_secret_is_refused(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(SecretFileRefused, match="holds no secret"):
+        read_or_make_secret(write(tmp_path / "secret", text))
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    keep = os.open(tmp_path / "pipe", os.O_RDWR)
+    try:
+        with pytest.raises(SecretFileRefused, match="is no file"):
+            read_secret(tmp_path / "pipe")
+    finally:
+        os.close(keep)
+
+
+def test_maker_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def fail() -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        read_or_make_secret(tmp_path / "secret", fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_internal_secret_is_what_was_set_or_what_its_file_holds(tmp_path: Path) -> None:
+    assert internal_secret("given" * 8, tmp_path) == b"given" * 8
+    assert list(tmp_path.iterdir()) == []
+    made = internal_secret(None, tmp_path)
+    assert internal_secret(None, tmp_path) == made == (tmp_path / "internal-secret").read_bytes().strip()
