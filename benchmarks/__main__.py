@@ -16,6 +16,7 @@ from benchmarks.driver import Driver, find_wrk
 from benchmarks.machine import describe
 from benchmarks.parts.base import Bench, Part
 from benchmarks.parts.bulk import Bulk
+from benchmarks.parts.edge import Edge
 from benchmarks.parts.limiter import Limiter
 from benchmarks.parts.pgbench import Pgbench
 from benchmarks.parts.table import Table
@@ -31,7 +32,7 @@ from benchmarks.systems.sarvanom import SarvanOM, SarvanOMPostgres
 from benchmarks.systems.yardstick import Yardstick
 
 SYSTEMS: tuple[type[System], ...] = (SarvanOM, SarvanOMPostgres, Plain, PocketBase, Yardstick)
-PARTS: tuple[type[Part], ...] = (Table, Bulk, Watch, Pgbench, Limiter)
+PARTS: tuple[type[Part], ...] = (Table, Bulk, Watch, Pgbench, Limiter, Edge)
 NAMES = [*(each.name for each in SYSTEMS), *(each.name for each in SCENARIOS), *(each.name for each in PARTS)]
 
 OVER_BUDGET, NOT_RUN = 1, 2

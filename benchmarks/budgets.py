@@ -86,6 +86,10 @@ def _limiter(store: str, case: str, at_once: int) -> Reading:
     return cost
 
 
+def _edge(case: str) -> Reading:
+    return lambda results: middle(each.total_us for each in results.edge if each.case == case)
+
+
 BUDGETS = (
     Budget("get-by-id, CPU of gateway and crud", _cpu(GET), "µs", at_most=180),
     Budget("list-50, CPU of gateway and crud", _cpu(LIST), "µs", at_most=280),
@@ -102,5 +106,7 @@ BUDGETS = (
     Budget("SQLite: bulk import", _bulk("sqlite"), "lines/s", at_least=15_000),
     Budget("limits in memory, CPU of a get", _limiter("memory", "get", 1), "µs", at_most=20),
     Budget("limits in Valkey, CPU of a get among 32", _limiter("valkey", "get", 32), "µs", at_most=45),
+    Budget("edge, CPU it adds to a get", _edge("get"), "µs", at_most=60),
+    Budget("edge, CPU it adds to a create of 500 bytes", _edge("create"), "µs", at_most=200),
     Budget("watch, from write to another process, median", _fanout(1), "ms", at_most=50),
 )

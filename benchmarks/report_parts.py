@@ -15,7 +15,14 @@ TEXTS = ("database", "store", "case", "CPU µs per line and process")
 
 def print_parts(out: Console, results: Results, rows: int) -> None:
     """Print what there is."""
-    for table in (_large(results, rows), _bulk(results), _fanout(results), _limits(results), _limiter(results)):
+    for table in (
+        _large(results, rows),
+        _bulk(results),
+        _fanout(results),
+        _limits(results),
+        _limiter(results),
+        _edge(results),
+    ):
         if table.row_count:
             out.print(table)
 
@@ -78,6 +85,19 @@ def _limiter(results: Results) -> Table:
         rounds = [each for each in results.limiter if (each.store, each.case, each.at_once) == key]
         costs = middle(each.cpu_us for each in rounds), middle(each.server_us for each in rounds)
         table.add_row(key[0], key[1], number(key[2], 0), *(number(cost, 1) for cost in costs))
+    return table
+
+
+def _edge(results: Results) -> Table:
+    table = _table("edge: CPU µs that the guards add to a request (median)", "case", "gateway", "crud", "together")
+    for case in dict.fromkeys(each.case for each in results.edge):
+        rounds = [each for each in results.edge if each.case == case]
+        costs = (
+            middle(each.gateway_us for each in rounds),
+            middle(each.crud_us for each in rounds),
+            middle(each.total_us for each in rounds),
+        )
+        table.add_row(case, *(number(cost, 1) for cost in costs))
     return table
 
 

@@ -71,6 +71,20 @@ class LimiterCost:
     """CPU microseconds of Valkey per request."""
 
 
+@dataclass(frozen=True, slots=True)
+class EdgeCost:
+    """What the guards at the edge of both services added to a request, in CPU microseconds."""
+
+    case: str
+    gateway_us: float
+    crud_us: float
+
+    @property
+    def total_us(self) -> float:
+        """Both together."""
+        return self.gateway_us + self.crud_us
+
+
 @dataclass(slots=True)
 class Results:
     """Everything that one run of the benchmark found."""
@@ -82,6 +96,7 @@ class Results:
     fanout: list[Fanout] = field(default_factory=list)
     limits: list[Limit] = field(default_factory=list)
     limiter: list[LimiterCost] = field(default_factory=list)
+    edge: list[EdgeCost] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     """By system or part: why it could not be measured."""
 

@@ -1,0 +1,211 @@
+"""What authentication, permission, limits, inspection and the statement between the services cost a request."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Final, override
+
+import structlog
+import uvloop
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from benchmarks.errors import MeasurementFailed
+from benchmarks.parts.base import Bench, Part
+from benchmarks.parts.limiter import WIDE
+from benchmarks.results import EdgeCost
+from benchmarks.systems.base import Api
+from sarvanom.backends.limits.memory import MemoryLimits
+from sarvanom.security.api_keys import digest_of, hint_of, make_key
+from sarvanom.security.inspection.findings import Mode
+from sarvanom.security.inspection.inspector import Inspector
+from sarvanom.security.principals import Principal
+from sarvanom.security.scopes import SCOPES
+from sarvanom.security.statements import HEADER, Headers, Statements
+from sarvanom.services.gateway.api_keys import ApiKeys
+from sarvanom.services.gateway.authentication import BearerAuthentication
+from sarvanom.services.gateway.relay import Relay
+from sarvanom.shared.clients.transport import Request, Response, StreamedResponse, Transport
+from sarvanom.shared.models.key_models import ApiKey, Role
+from sarvanom.shared.models.profiles import Profile
+from sarvanom.web.authorization import PRINCIPAL
+from sarvanom.web.calls import Answer, AnyAnswer, Call
+from sarvanom.web.edge import crud_edge, gateway_edge
+from sarvanom.web.inspection import Inspection
+from sarvanom.web.middleware.authentication import AuthenticationMiddleware
+from sarvanom.web.middleware.identity import IdentityMiddleware
+from sarvanom.web.middleware.inspection import InspectionMiddleware
+from sarvanom.web.middleware.limits import LimitMiddleware
+from sarvanom.web.middleware.statement import StatementMiddleware
+from sarvanom.web.resource_routes import add_resource_routes
+from sarvanom.web.service import Middleware, Service
+
+REQUESTS: Final = 2000
+TRIES: Final = 5
+"""How often each is measured in a round; the least counts, for what else the machine does can only add."""
+GUARDS: Final = (
+    AuthenticationMiddleware,
+    LimitMiddleware,
+    IdentityMiddleware,
+    InspectionMiddleware,
+    StatementMiddleware,
+)
+SOMEBODY: Final = Principal("key:benchmark", SCOPES)
+ANSWERED: Final = b'{"status":"success","message":"users/ada read","data":{},"metadata":{}}'
+ANSWER_HEADERS: Final = [(b"content-type", b"application/json"), (b"etag", b'"1"')]
+BODY: Final = Api(collection="/users", listing="/users?limit=50").body("u00000000000001").encode()
+NOWHERE: Final = Path(os.devnull)
+"""Where the log goes."""
+
+
+class Edge(Part):
+    """The real routes and middleware of both services over an answer that costs nothing, with the guards and without.
+
+    No network is between them: what is measured is the difference alone.
+    """
+
+    name = "edge"
+
+    @override
+    def measure(self, bench: Bench) -> None:
+        with bench.steps.step(self.name, "authentication, permission, limits, inspection, statement"):
+            for _ in range(bench.rounds):
+                bench.results.edge += uvloop.run(_measure())
+
+
+async def _measure() -> list[EdgeCost]:
+    statements = Statements(os.urandom(32))
+    key = make_key().text
+    costs = []
+    with NOWHERE.open("w") as lines:  # noqa: ASYNC230 (before anything is measured)
+        logger = structlog.wrap_logger(structlog.WriteLogger(lines), processors=[structlog.processors.JSONRenderer()])
+        limits = MemoryLimits()
+        await limits.open()
+        guarded = gateway_edge(
+            logger,
+            BearerAuthentication(ApiKeys(partial(_find, key), lease=3600), lease=3600),
+            trusted_hosts=["127.0.0.1"],
+            cors_origins=[],
+            max_body_bytes=2**20,
+            limits=limits,
+            limit_policy=WIDE,
+            inspection=Inspection(Inspector(), {Profile.STRICT: Mode.BLOCK, Profile.FREE: Mode.DETECT}, []),
+        )
+        between = crud_edge(logger, statements)
+        gateway = _service(guarded, statements), _service(_unguarded(guarded), _Unsigned(b""))
+        crud = _service(between), _service(_unguarded(between))
+        for case, method, path, body in (("get", "GET", "/users/ada", b""), ("create", "POST", "/users", BODY)):
+            asked = _scope(method, path, body, (b"authorization", b"Bearer " + key.encode()))
+            stated = statements.sign(SOMEBODY, method, path.encode(), asked["headers"][:1], body)
+            handed_on = _scope(method, path, body, (HEADER, stated))
+            at_gateway, at_crud = await _added(*gateway, asked, body), await _added(*crud, handed_on, body)
+            costs.append(EdgeCost(case, at_gateway, at_crud))
+        await limits.aclose()
+    return costs
+
+
+async def _find(key: str, digest: str) -> ApiKey | None:
+    found = ApiKey(key_id="benchmark", name="benchmark", roles=[Role.ADMIN], hint=hint_of(key), digest=digest_of(key))
+    return found if digest == found.digest else None
+
+
+def _service(edge: Sequence[Middleware], statements: Statements | None = None) -> ASGIApp:
+    app = Service(title="benchmark", version="0", edge=edge)
+    add_resource_routes(app, _answer if statements is None else Relay(_Constant(), statements))
+    return app
+
+
+def _unguarded(edge: Sequence[Middleware]) -> list[Middleware]:
+    """Return the same edge without the guards; somebody who may do everything asks."""
+    return [*(each for each in edge if getattr(each, "func", each) not in GUARDS), _Proven]
+
+
+class _Proven:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[PRINCIPAL] = SOMEBODY
+        await self._app(scope, receive, send)
+
+
+class _Unsigned(Statements):
+    @override
+    def sign(self, principal: Principal, method: str, target: bytes, headers: Headers, body: bytes | None) -> bytes:
+        return b""
+
+
+class _Constant(Transport):
+    @override
+    async def send(self, request: Request) -> Response:
+        return Response(200, ANSWER_HEADERS, ANSWERED)
+
+    @override
+    def stream(
+        self, request: Request, body: AsyncIterable[bytes] | None = None
+    ) -> AbstractAsyncContextManager[StreamedResponse]:
+        raise MeasurementFailed("edge: nothing is streamed")
+
+    @override
+    async def aclose(self) -> None:
+        return
+
+
+async def _answer(_: Call) -> AnyAnswer:
+    return Answer(200, ANSWER_HEADERS, ANSWERED)
+
+
+async def _added(guarded: ASGIApp, bare: ASGIApp, scope: Scope, body: bytes) -> float:
+    """Return how many CPU microseconds a request costs more with the guards."""
+    with_guards, without = [], []
+    for _ in range(TRIES):
+        with_guards.append(await _load(guarded, scope, body))
+        without.append(await _load(bare, scope, body))
+    return min(with_guards) - min(without)
+
+
+async def _load(app: ASGIApp, scope: Scope, body: bytes) -> float:
+    statuses = set[int]()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.add(message["status"])
+
+    began = time.process_time()
+    for _ in range(REQUESTS):
+        await app({**scope, "headers": [*scope["headers"]]}, receive, send)
+    used = time.process_time() - began
+    if statuses != {200}:
+        raise MeasurementFailed(f"edge: {scope['method']} {scope['path']} was answered with {statuses}")
+    await asyncio.sleep(0)
+    return used * 1e6 / REQUESTS
+
+
+def _scope(method: str, path: str, body: bytes, proof: tuple[bytes, bytes]) -> Scope:
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"host", b"127.0.0.1:8000"),
+        (b"user-agent", b"benchmark"),
+        (b"accept", b"*/*"),
+        (b"content-length", b"%d" % len(body)),
+        proof,
+    ]
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": headers,
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 8000),
+    }
