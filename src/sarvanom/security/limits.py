@@ -152,12 +152,16 @@ def demand_of(rule: Rule, caller: str, size: int = 0) -> Demand:
 
     A body that is larger than the whole quota is nobody's who keeps to the size of bodies: that is refused elsewhere.
     """
-    requests, places = rule.requests, rule.places
-    charges: tuple[Charge, ...] = ()
-    if requests is not None:
-        charges = (Charge(requests, f"{requests.name}:{caller}"),)
+    demand = _bodiless_demand(rule, caller)
     if size and rule.bytes is not None and size <= rule.bytes.amount:
-        charges += (Charge(rule.bytes, f"bytes:{caller}", size),)
+        return demand._replace(charges=(*demand.charges, Charge(rule.bytes, f"bytes:{caller}", size)))
+    return demand
+
+
+@lru_cache(maxsize=4096)
+def _bodiless_demand(rule: Rule, caller: str) -> Demand:
+    requests, places = rule.requests, rule.places
+    charges = () if requests is None else (Charge(requests, f"{requests.name}:{caller}"),)
     return Demand(charges, None if places is None else Charge(places, f"{places.name}:{caller}"), rule.is_local)
 
 
