@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.harness.postgres import PostgresDatabases
 from tests.harness.postgres_shared import shared_postgres
 from tests.harness.system import RunningProcess, running_system
 from tests.harness.valkey import ValkeyServer, running_valkey
+
+settings.register_profile("sarvanom", deadline=None)  # how long an example takes says nothing on a busy machine
+settings.load_profile("sarvanom")
 
 
 @pytest.fixture(scope="session")

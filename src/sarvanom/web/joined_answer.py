@@ -30,10 +30,11 @@ class JoinedAnswer:
         """Send, or keep, what comes next."""
         if self._head is not None:
             head, self._head = self._head, None
-            if len(data) < _LARGE:
-                self._transport.write(head + data)
+            if len(data) >= _LARGE:
+                self._transport.write(head)
+                self._transport.write(data)
             else:
-                self._transport.writelines((head, data))
+                self._transport.write(head + data)
         elif self._cycle.response_started and not self._begun:
             self._begun = True
             self._head = data
