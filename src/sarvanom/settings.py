@@ -4,6 +4,7 @@ Only `cli` and the two `main` modules import this; everything else is handed wha
 """
 
 import ipaddress
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sarvanom.security.api_keys import MAX_KEY_LENGTH
+from sarvanom.security.issuer_urls import check_issuer_url, is_loopback
 from sarvanom.security.placeholders import MIN_LENGTH, is_placeholder
 
 PREFIX = "SARVANOM_"
@@ -157,6 +159,12 @@ class CrudSettings(ProcessSettings):
     """How long changes are kept; left out, for ever."""
     history_changes: Annotated[int, Field(ge=1)] | None = None
     """How many changes are kept, the newest; left out, all."""
+    refresh_idle_seconds: Annotated[int, Field(ge=60, le=365 * 86_400)] = 7 * 86_400
+    """How long a login lasts while its refresh token is not used."""
+    refresh_seconds: Annotated[int, Field(ge=60, le=10 * 365 * 86_400)] = 30 * 86_400
+    """How long a login lasts in any case."""
+    password_threads: Annotated[int, Field(ge=1, le=64)] = 2
+    """Passwords that each process of crud compares at once, 19 MiB and a thread for each."""
     idempotency_seconds: Annotated[float, Field(ge=1, le=30 * 86_400)] = 86_400.0
     """How long an Idempotency-Key is remembered."""
     crud_host: str = "127.0.0.1"
@@ -241,7 +249,15 @@ class GatewaySettings(ProcessSettings):
     max_body_bytes: Annotated[int, Field(ge=1024, le=32 * 2**20)] = 10 * 2**20
     """The largest request body."""
     lease_seconds: Annotated[float, Field(ge=0.1, le=300)] = 5.0
-    """How long the gateway believes what it has learned of a key before it asks again."""
+    """How long the gateway believes what it has learned of a key or a login before it asks again."""
+    public_url: str | None = None
+    """The gateway's URL as its callers know it, which issues tokens; left out, where it listens, on the loopback."""
+    token_audience: str | None = None
+    """Whom access tokens are meant for; left out, the public URL."""
+    token_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
+    """How long an access token is good."""
+    oidc_issuers: str | None = None
+    """Issuers of tokens that are trusted, a JSON list of objects with name, issuer, audience and roles."""
     trusted_hosts: str | None = None
     """Names by which the gateway may be called, separated by commas; *.example.org and * are allowed.
 
@@ -305,6 +321,42 @@ class GatewaySettings(ProcessSettings):
     """What is done about names, identifiers and query values that look like an attack."""
     inspection_free: Literal["off", "detect", "block"] = "detect"
     """What is done about answers, prompts, descriptions and settings that look like one."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _issuer_url(cls, url: str | None) -> str | None:
+        if url is not None:
+            check_issuer_url(url)
+        return url
+
+    @field_validator("token_audience")
+    @classmethod
+    def _plain_audience(cls, value: str | None) -> str | None:
+        if value is not None and not (1 <= len(value) <= 512 and value.isascii() and value.isprintable()):
+            raise ValueError("must be 1 to 512 characters of printable ASCII")
+        return value
+
+    @field_validator("oidc_issuers", mode="before")
+    @classmethod
+    def _trusted_issuers(cls, value: object) -> object:
+        """Take a list as TOML has it for the JSON that it is."""
+        text = json.dumps(value) if isinstance(value, list) else value
+        if isinstance(text, str):
+            from sarvanom.security.trusted_issuers import (
+                parse_issuers,
+            )  # the parser of tokens is loaded where it is used
+
+            parse_issuers(text)
+        return text
+
+    @property
+    def issuer(self) -> str:
+        """The URL in whose name access tokens are issued."""
+        if self.public_url is not None:
+            return self.public_url
+        host = self.gateway_host if is_loopback(self.gateway_host) else "localhost"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.gateway_port}"
 
     @field_validator("trusted_hosts")
     @classmethod
