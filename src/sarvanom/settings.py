@@ -3,26 +3,26 @@
 Only `cli` and the two `main` modules import this; everything else is handed what it needs.
 """
 
-import ipaddress
-import json
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from sarvanom.security.api_keys import MAX_KEY_LENGTH
-from sarvanom.security.issuer_urls import check_issuer_url, is_loopback
-from sarvanom.security.placeholders import MIN_LENGTH, is_placeholder
+from sarvanom.security.issuer_urls import is_loopback
+from sarvanom.setting_checks import (
+    check_each,
+    check_issuers,
+    check_public_url,
+    check_secret,
+    is_host,
+    is_network,
+    is_origin,
+)
 
 PREFIX = "SARVANOM_"
 DOTENV_FILE = ".env"
 TOML_FILE = "sarvanom.toml"
-_HOST = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
-_is_host = re.compile(rf"\*|{_HOST}").fullmatch
-_is_origin = re.compile(rf"\*|https?://({_HOST})(:[0-9]{{1,5}})?").fullmatch
 NOT_FLAGS = ("internal_secret", "admin_key")
 """Settings that are never flags, because everybody on a machine can read its command lines."""
 _SECRET = ("database_url", "valkey_url", "api_key", "master_keys", "master_key_command", *NOT_FLAGS)
@@ -136,7 +136,7 @@ class ProcessSettings(FileSettings):
     @model_validator(mode="after")
     def _real_secrets(self) -> Self:
         for name in NOT_FLAGS:
-            _check_secret(name, getattr(self, name, None), accepts_placeholders=self.dev)
+            check_secret(name, getattr(self, name, None), accepts_placeholders=self.dev)
         return self
 
 
@@ -325,9 +325,7 @@ class GatewaySettings(ProcessSettings):
     @field_validator("public_url")
     @classmethod
     def _issuer_url(cls, url: str | None) -> str | None:
-        if url is not None:
-            check_issuer_url(url)
-        return url
+        return check_public_url(url)
 
     @field_validator("token_audience")
     @classmethod
@@ -339,15 +337,7 @@ class GatewaySettings(ProcessSettings):
     @field_validator("oidc_issuers", mode="before")
     @classmethod
     def _trusted_issuers(cls, value: object) -> object:
-        """Take a list as TOML has it for the JSON that it is."""
-        text = json.dumps(value) if isinstance(value, list) else value
-        if isinstance(text, str):
-            from sarvanom.security.trusted_issuers import (
-                parse_issuers,
-            )  # the parser of tokens is loaded where it is used
-
-            parse_issuers(text)
-        return text
+        return check_issuers(value)
 
     @property
     def issuer(self) -> str:
@@ -361,57 +351,21 @@ class GatewaySettings(ProcessSettings):
     @field_validator("trusted_hosts")
     @classmethod
     def _hosts(cls, value: str | None) -> str | None:
-        return _check_each(value, _is_host, "host names such as app.example.org, *.example.org or *")
+        return check_each(value, is_host, "host names such as app.example.org, *.example.org or *")
 
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: str | None) -> str | None:
-        return _check_each(value, _is_origin, "origins such as https://app.example.org, or *")
+        return check_each(value, is_origin, "origins such as https://app.example.org, or *")
 
     @field_validator("trusted_proxies")
     @classmethod
     def _proxies(cls, value: str | None) -> str | None:
-        return _check_each(value, _is_network, "addresses or networks such as 10.0.0.1 or 10.0.0.0/8, or *")
+        return check_each(value, is_network, "addresses or networks such as 10.0.0.1 or 10.0.0.0/8, or *")
 
 
 class UpSettings(GatewaySettings, CrudSettings):
     """The settings of both services in one."""
-
-
-def split_list(value: str | None) -> list[str]:
-    """Return the items of a setting that holds several, separated by commas."""
-    return [item.strip() for item in (value or "").split(",") if item.strip()]
-
-
-def _check_secret(name: str, secret: str | None, *, accepts_placeholders: bool) -> None:
-    """Refuse what is no secret, without saying what it is."""
-    if secret is None:
-        return
-    setting = f"{PREFIX}{name.upper()}"
-    if len(secret) < MIN_LENGTH or not (secret.isascii() and secret.isprintable()) or " " in secret:
-        raise ValueError(f"{setting}=***: must be at least {MIN_LENGTH} characters of printable ASCII without spaces")
-    if name == "admin_key" and not (secret.startswith("sk-") and len(secret) <= MAX_KEY_LENGTH):
-        raise ValueError(f"{setting}=***: must begin with sk- and have at most {MAX_KEY_LENGTH} characters")
-    if not accepts_placeholders and is_placeholder(secret):
-        raise ValueError(
-            f"{setting}=***: is a placeholder; take random characters, or SARVANOM_DEV=true on your own machine"
-        )
-
-
-def _is_network(text: str) -> bool:
-    if text == "*":
-        return True
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_each(value: str | None, is_right: Callable[[str], object], right: str) -> str | None:
-    if not all(is_right(item) for item in split_list(value)):
-        raise ValueError(f"must be {right}, separated by commas")
-    return value
 
 
 def _check_pair(settings: ProcessSettings, certificate: str, key: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sarvanom.setting_checks import split_list
 from sarvanom.settings import (
     PREFIX,
     BadSettings,
@@ -14,7 +15,6 @@ from sarvanom.settings import (
     GatewaySettings,
     ProcessSettings,
     UpSettings,
-    split_list,
 )
 
 CLASSES: list[type[ProcessSettings]] = [CrudSettings, GatewaySettings, UpSettings]

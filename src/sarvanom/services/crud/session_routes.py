@@ -40,9 +40,8 @@ def register_sessions(app: FastAPI, sessions: Sessions) -> None:
         return SessionAnswer()
 
     async def find_session(body: bytes) -> BaseModel:
-        if len(body) > _MAX_ID_LENGTH or not body.isalnum():
-            raise ValidationFailed("The body must be the id of a session")
-        found = await sessions.find(body.decode("ascii"))
+        is_id = len(body) <= _MAX_ID_LENGTH and body.isalnum()
+        found = await sessions.find(body.decode("ascii")) if is_id else None
         if found is None:
             raise ResourceNotFound("The session is over")
         return found

@@ -22,7 +22,8 @@ from sarvanom.services.gateway.limits import limit_store
 from sarvanom.services.gateway.questions import Questions
 from sarvanom.services.gateway.relay import Relay
 from sarvanom.services.gateway.tokens import GatewayTokens, TokenSettings
-from sarvanom.settings import GatewaySettings, split_list
+from sarvanom.setting_checks import split_list
+from sarvanom.settings import GatewaySettings
 from sarvanom.shared.clients.service_client import ServiceClient, ServiceClientFactory
 from sarvanom.shared.clients.source_urls import names_https
 from sarvanom.shared.models.profiles import Profile
