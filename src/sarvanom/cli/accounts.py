@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import click
 from pydantic import JsonValue
+from pydantic_core import to_json
 
 from sarvanom.cli.clients import connect_client, one_line
 from sarvanom.cli.gateway_commands import allowed, gateway_command, grant_options, run_command
@@ -18,7 +19,7 @@ _NAME: Final = click.Argument(["name"])
 
 
 async def _create(url: str, api_key: str | None, fields: dict[str, JsonValue]) -> None:
-    account = parse_model(ACCOUNTS.write_model, _json(fields))
+    account = parse_model(ACCOUNTS.write_model, to_json(fields))
     async with connect_client(url, api_key) as client:
         made = await client.accounts.create(account)
     click.echo(f"{one_line(made.account_id)} can log in.", err=True)
@@ -46,12 +47,6 @@ async def _delete(url: str, api_key: str | None, name: str) -> None:
     async with connect_client(url, api_key) as client:
         await client.accounts.delete(name)
     click.echo(f"{one_line(name)} is deleted; every gateway refuses its tokens within its lease.", err=True)
-
-
-def _json(fields: dict[str, JsonValue]) -> bytes:
-    import orjson  # help needs no JSON
-
-    return orjson.dumps(fields)
 
 
 def _line(account: Account) -> str:
