@@ -29,21 +29,25 @@ from sarvanom.web.middleware.access_log import ROUTE
 OAUTH_PATHS: Final = (TOKEN_PATH, REVOCATION_PATH, METADATA_PATH, JWKS_PATH)
 """What is asked without a bearer token: who has none yet gets one here."""
 _HOUR: Final = {"Cache-Control": "public, max-age=3600"}
-_TEXT: Final = {"type": "string", "maxLength": MAX_FORM_BYTES}
-_CLIENT: Final = {"client_id": _TEXT, "client_secret": _TEXT}
+_NAME: Final = {"type": "string", "maxLength": 255}
+_PASSWORD: Final = {"type": "string", "format": "password", "maxLength": 1024}
+_CLIENT: Final = {"client_id": _NAME, "client_secret": {**_PASSWORD, "maxLength": 256}}
 _TOKEN_FORM: Final = {
     "type": "object",
     "required": ["grant_type"],
     "properties": {
         "grant_type": {"type": "string", "enum": sorted(GrantType)},
-        **dict.fromkeys(("scope", "username", "password", "refresh_token"), _TEXT),
+        "scope": {**_NAME, "description": "Less than is allowed, separated by spaces; left out, all of it."},
+        "username": _NAME,
+        "password": _PASSWORD,
+        "refresh_token": _NAME,
         **_CLIENT,
     },
 }
 _REVOCATION_FORM: Final = {
     "type": "object",
     "required": ["token"],
-    "properties": {"token": _TEXT, "token_type_hint": _TEXT, **_CLIENT},
+    "properties": {"token": {"type": "string", "maxLength": 8192}, "token_type_hint": _NAME, **_CLIENT},
 }
 _PROBLEMS: Final = (
     InternalError,
