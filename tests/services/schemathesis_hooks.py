@@ -105,7 +105,7 @@ def _is_no_export(case: Case[Any]) -> bool:
 
 
 def _is_a_credential(case: Case[Any], response: Response) -> bool:
-    """Tell whether tokens are asked for: no schema can say what a credential is, or how long a form is once it is encoded."""
+    """Tell whether tokens are asked for: no schema says what a credential is, or how long a form is, encoded."""
     return case.path.startswith("/auth/") and response.status_code in (400, 401, 413, 429)
 
 

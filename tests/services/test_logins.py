@@ -93,7 +93,7 @@ def test_failed_logins_of_an_account_have_to_wait_and_the_right_password_with_th
         assert realm.token(grant_type="password", username=name, password="wrong").status_code == 400
 
 
-@pytest.mark.parametrize("grant", ["password", "client_credentials", "refresh_token"])
+@pytest.mark.parametrize("grant", ["password", "client_credentials"])
 def test_failed_logins_of_an_address_have_to_wait(realm: Realm, grant: str) -> None:
     address = new_address()
 
@@ -101,7 +101,6 @@ def test_failed_logins_of_an_address_have_to_wait(realm: Realm, grant: str) -> N
         forms: dict[str, dict[str, Any]] = {
             "password": {"username": f"guess-{number}", "password": "wrong"},
             "client_credentials": {"client_id": f"guess-{number}", "client_secret": "wrong"},
-            "refresh_token": {"refresh_token": "sr-wrong"},
         }
         return realm.token(address=address, grant_type=grant, **forms[grant])
 
@@ -110,6 +109,32 @@ def test_failed_logins_of_an_address_have_to_wait(realm: Realm, grant: str) -> N
     assert statuses[-1] == 429
     elsewhere = realm.token(grant_type="password", username="guess", password="wrong")
     assert elsewhere.status_code == 400
+
+
+def test_refresh_tokens_that_got_old_keep_nobody_from_logging_in(realm: Realm) -> None:
+    address, name = new_address(), realm.account()
+    for _ in range(25):
+        assert realm.refresh("sr-old", address=address).json() == INVALID_GRANT
+    assert granted(realm.token(address=address, grant_type="password", username=name, password=PASSWORD))
+
+
+def test_attempts_that_nobody_could_judge_do_not_count(realm: Realm) -> None:
+    name, address = realm.account(), new_address()
+    assert realm.crud.process is not None
+    realm.crud.stop()
+    try:
+        for _ in range(8):
+            answer = realm.token(address=address, grant_type="password", username=name, password=PASSWORD)
+            problem_of(answer, 503, "service_unavailable")
+    finally:
+        realm.crud.start(f"{realm.crud.crud_url}/ready")
+    deadline = time.monotonic() + 20
+    while (
+        answer := realm.token(address=address, grant_type="password", username=name, password=PASSWORD)
+    ).status_code == 503:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert granted(answer)
 
 
 def test_passwords_and_their_hashes_are_nowhere_to_be_read(realm: Realm, folder: Path) -> None:

@@ -123,6 +123,13 @@ def test_token_is_bound_to_the_services_of_its_key(realm: Realm, id: str) -> Non
     assert realm.status(token, target=f"/settings/{id}-b") == 200
 
 
+def test_key_that_is_bound_to_more_than_a_token_can_name_is_told_so(realm: Realm) -> None:
+    services = [f"{number:02}-{'x' * 250}" for number in range(32)]
+    key = make_key(realm.administrator, roles=["viewer"], services=services)
+    answer = realm.token(grant_type="client_credentials", basic=(key["key_id"], key["key"]))
+    refused(answer, 400, "unauthorized_client")
+
+
 def test_token_never_allows_more_than_its_key_does_now(realm: Realm) -> None:
     key = make_key(realm.administrator, roles=["viewer"])
     token = key_token(realm, key)["access_token"]

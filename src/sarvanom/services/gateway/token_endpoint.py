@@ -18,7 +18,7 @@ from sarvanom.security.oauth import (
 from sarvanom.security.principals import Principal
 from sarvanom.security.refresh_tokens import family_of
 from sarvanom.services.gateway.questions import Questions
-from sarvanom.shared.errors import Unauthorized
+from sarvanom.shared.errors import SarvanOMError, Unauthorized
 from sarvanom.shared.models.session_models import SessionAnswer, SessionEnd, SessionRequest
 from sarvanom.web.failed_logins import FailedLogins
 from sarvanom.web.oauth_routes import Form
@@ -75,22 +75,31 @@ class TokenEndpoint:
         )
         answer = await self._questions.end_session(end)
         if answer.error is not None:
-            await self._logins.failed(form.address)
+            await self._count(answer, form.address)
             raise _refusal(answer)
 
     async def _open(self, asked: SessionRequest, request: TokenRequest, address: str | None) -> SessionAnswer:
         """Ask crud; a name and a password count as a failed login until they have turned out to be right."""
-        is_login = request.grant is GrantType.PASSWORD
-        if is_login:
+        if request.grant is not GrantType.PASSWORD:
+            answer = await self._questions.open_session(asked)
+            await self._count(answer, address)
+        else:
             await self._logins.check(address, request.username)
-        answer = await self._questions.open_session(asked)
-        if is_login and (answer.error is None or answer.error == "invalid_scope"):
-            await self._logins.succeeded(address, request.username)
+            try:
+                answer = await self._questions.open_session(asked)
+            except SarvanOMError:
+                await self._logins.undecided(address, request.username)
+                raise
+            if answer.error in (None, "invalid_scope"):
+                await self._logins.succeeded(address, request.username)
         if answer.error is not None:
-            if not is_login and answer.error != "invalid_scope":
-                await self._logins.failed(address)
             raise _refusal(answer)
         return answer
+
+    async def _count(self, answer: SessionAnswer, address: str | None) -> None:
+        """Count a client's wrong secret. Refresh tokens cannot be guessed, and get old without anybody's fault."""
+        if answer.error == "invalid_client":
+            await self._logins.failed(address)
 
     def _sign(self, answer: SessionAnswer, client_id: str) -> TokenResponse:
         standing = answer.standing

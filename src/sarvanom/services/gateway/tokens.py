@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
-from sarvanom.backends.identity.issuer_documents import IssuerDocuments
 from sarvanom.backends.limits.contract import LimitStore
 from sarvanom.security.access_tokens import AccessTokens
 from sarvanom.security.bearer_tokens import BearerTokens
@@ -17,6 +16,7 @@ from sarvanom.security.verified_tokens import VerifiedTokens
 from sarvanom.services.gateway.access_tokens import BearerAccessTokens
 from sarvanom.services.gateway.questions import Questions
 from sarvanom.services.gateway.token_endpoint import TokenEndpoint
+from sarvanom.shared.errors import ServiceUnavailable
 from sarvanom.web.failed_logins import FailedLogins
 from sarvanom.web.oauth_routes import add_oauth_routes
 
@@ -38,8 +38,8 @@ class GatewayTokens:
     def __init__(self, secret: bytes, questions: Questions, limits: LimitStore, settings: TokenSettings) -> None:
         self._keys = SigningKeys(secret)
         own = AccessTokens(self._keys, issuer=settings.issuer, audience=settings.audience, lifetime=settings.lifetime)
-        self._documents = IssuerDocuments()
-        self._outside = OutsideTokens(settings.outside, self._documents.fetch)
+        self._closing = AsyncExitStack()
+        self._outside = self._trust(settings.outside)
         self._issuer = settings.issuer
         self._endpoint = TokenEndpoint(own, questions, FailedLogins(limits), lifetime=settings.lifetime)
         self.bearers = BearerAccessTokens(
@@ -61,6 +61,20 @@ class GatewayTokens:
 
     async def aclose(self) -> None:
         """Give up what is being asked of issuers."""
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._documents.aclose)
-            stack.push_async_callback(self._outside.aclose)
+        await self._closing.aclose()
+
+    def _trust(self, issuers: Sequence[OutsideIssuer]) -> OutsideTokens:
+        if not issuers:
+            return OutsideTokens((), _ask_nobody)
+        # The client is loaded only where it is used.
+        from sarvanom.backends.identity.issuer_documents import IssuerDocuments
+
+        documents = IssuerDocuments()
+        outside = OutsideTokens(issuers, documents.fetch)
+        self._closing.push_async_callback(documents.aclose)
+        self._closing.push_async_callback(outside.aclose)
+        return outside
+
+
+async def _ask_nobody(_: str) -> bytes:
+    raise ServiceUnavailable("No outside issuer is trusted")
