@@ -85,10 +85,7 @@ class Sessions:
         """Return whom a session speaks for now, or None if it is over."""
         session = await self._read(session_id)
         ground = None if session is None else await self._ground_of(session)
-        if session is None or ground is None:
-            return None
-        scopes = ground.principal.scopes.intersection(session.scopes)
-        return standing_of(Principal(session.subject, scopes, ground.principal.services), ground.ends_at)
+        return None if ground is None else standing_of(ground.principal, ground.ends_at)
 
     async def end(self, request: SessionEnd) -> None:
         """End the session that a token names, if there is one (RFC 7009, section 2.2).
@@ -177,10 +174,11 @@ class Sessions:
         session = None if session_id is None else await self._read(session_id)
         if session is None or not self._tokens.knows(family_in(session), request.refresh_token):
             raise invalid_grant()
-        if await self._ground_of(session) is None:
+        ground = await self._ground_of(session)
+        if ground is None:
             await self._delete(session.session_id)
             raise invalid_grant()
-        principal = family_in(session).principal
+        principal = ground.principal
         scopes = None if request.scopes is None else frozenset(request.scopes)
         narrowed = narrow_scopes(scopes, principal.scopes)
         redemption = await self._redeem(session.session_id, request)
@@ -219,17 +217,18 @@ class Sessions:
         return outcome[0]
 
     async def _ground_of(self, session: Session) -> _Ground | None:
-        """Return what a session stands on, if it does so still."""
+        """Return what a session stands on, if it does so still, and what that and the session allow."""
         if session.key_digest is not None:
             key = await self._find_key(session.key_digest)
             if key is None:
                 return None
             end = key_end(key, session.key_digest)
-            return _Ground(principal_of_key(key), key_digest=session.key_digest, ends_at=end)
+            return _Ground(_within(session, principal_of_key(key)), key_digest=session.key_digest, ends_at=end)
         document = await self._store.read(ACCOUNTS, session.subject.removeprefix("user:"))
         if document is None or document.revision != session.account_revision:
             return None
-        return _Ground(family_in(session).principal, account_revision=document.revision)
+        principal = principal_of_account(Account.model_validate_json(document.body))
+        return _Ground(_within(session, principal), account_revision=document.revision)
 
     async def _read(self, session_id: str) -> Session | None:
         document = await self._store.read(SESSIONS, session_id) if is_valid_id(session_id) else None
@@ -242,6 +241,11 @@ class Sessions:
 
         with suppress(ResourceNotFound):
             await self._store.write(Write(SESSIONS, session_id, decide))
+
+
+def _within(session: Session, principal: Principal) -> Principal:
+    """Return what a session was granted of what a principal may do now."""
+    return Principal(principal.subject, principal.scopes.intersection(session.scopes), principal.services)
 
 
 def invalid_session() -> ResourceNotFound:
