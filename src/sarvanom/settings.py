@@ -3,24 +3,26 @@
 Only `cli` and the two `main` modules import this; everything else is handed what it needs.
 """
 
-import ipaddress
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from sarvanom.security.api_keys import MAX_KEY_LENGTH
-from sarvanom.security.placeholders import MIN_LENGTH, is_placeholder
+from sarvanom.security.issuer_urls import is_loopback
+from sarvanom.setting_checks import (
+    check_each,
+    check_issuers,
+    check_public_url,
+    check_secret,
+    is_host,
+    is_network,
+    is_origin,
+)
 
 PREFIX = "SARVANOM_"
 DOTENV_FILE = ".env"
 TOML_FILE = "sarvanom.toml"
-_HOST = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
-_is_host = re.compile(rf"\*|{_HOST}").fullmatch
-_is_origin = re.compile(rf"\*|https?://({_HOST})(:[0-9]{{1,5}})?").fullmatch
 NOT_FLAGS = ("internal_secret", "admin_key")
 """Settings that are never flags, because everybody on a machine can read its command lines."""
 _SECRET = ("database_url", "valkey_url", "api_key", "master_keys", "master_key_command", *NOT_FLAGS)
@@ -134,7 +136,7 @@ class ProcessSettings(FileSettings):
     @model_validator(mode="after")
     def _real_secrets(self) -> Self:
         for name in NOT_FLAGS:
-            _check_secret(name, getattr(self, name, None), accepts_placeholders=self.dev)
+            check_secret(name, getattr(self, name, None), accepts_placeholders=self.dev)
         return self
 
 
@@ -157,6 +159,12 @@ class CrudSettings(ProcessSettings):
     """How long changes are kept; left out, for ever."""
     history_changes: Annotated[int, Field(ge=1)] | None = None
     """How many changes are kept, the newest; left out, all."""
+    refresh_idle_seconds: Annotated[int, Field(ge=60, le=365 * 86_400)] = 7 * 86_400
+    """How long a login lasts while its refresh token is not used."""
+    refresh_seconds: Annotated[int, Field(ge=60, le=10 * 365 * 86_400)] = 30 * 86_400
+    """How long a login lasts in any case."""
+    password_threads: Annotated[int, Field(ge=1, le=64)] = 2
+    """Passwords that each process of crud compares at once, 19 MiB and a thread for each."""
     idempotency_seconds: Annotated[float, Field(ge=1, le=30 * 86_400)] = 86_400.0
     """How long an Idempotency-Key is remembered."""
     crud_host: str = "127.0.0.1"
@@ -241,7 +249,15 @@ class GatewaySettings(ProcessSettings):
     max_body_bytes: Annotated[int, Field(ge=1024, le=32 * 2**20)] = 10 * 2**20
     """The largest request body."""
     lease_seconds: Annotated[float, Field(ge=0.1, le=300)] = 5.0
-    """How long the gateway believes what it has learned of a key before it asks again."""
+    """How long the gateway believes what it has learned of a key or a login before it asks again."""
+    public_url: str | None = None
+    """The gateway's URL as its callers know it, which issues tokens; left out, where it listens, on the loopback."""
+    token_audience: str | None = None
+    """Whom access tokens are meant for; left out, the public URL."""
+    token_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
+    """How long an access token is good."""
+    oidc_issuers: str | None = None
+    """Issuers of tokens that are trusted, a JSON list of objects with name, issuer, audience and roles."""
     trusted_hosts: str | None = None
     """Names by which the gateway may be called, separated by commas; *.example.org and * are allowed.
 
@@ -306,60 +322,50 @@ class GatewaySettings(ProcessSettings):
     inspection_free: Literal["off", "detect", "block"] = "detect"
     """What is done about answers, prompts, descriptions and settings that look like one."""
 
+    @field_validator("public_url")
+    @classmethod
+    def _issuer_url(cls, url: str | None) -> str | None:
+        return check_public_url(url)
+
+    @field_validator("token_audience")
+    @classmethod
+    def _plain_audience(cls, value: str | None) -> str | None:
+        if value is not None and not (1 <= len(value) <= 512 and value.isascii() and value.isprintable()):
+            raise ValueError("must be 1 to 512 characters of printable ASCII")
+        return value
+
+    @field_validator("oidc_issuers", mode="before")
+    @classmethod
+    def _trusted_issuers(cls, value: object) -> object:
+        return check_issuers(value)
+
+    @property
+    def issuer(self) -> str:
+        """The URL in whose name access tokens are issued."""
+        if self.public_url is not None:
+            return self.public_url
+        host = self.gateway_host if is_loopback(self.gateway_host) else "localhost"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.gateway_port}"
+
     @field_validator("trusted_hosts")
     @classmethod
     def _hosts(cls, value: str | None) -> str | None:
-        return _check_each(value, _is_host, "host names such as app.example.org, *.example.org or *")
+        return check_each(value, is_host, "host names such as app.example.org, *.example.org or *")
 
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: str | None) -> str | None:
-        return _check_each(value, _is_origin, "origins such as https://app.example.org, or *")
+        return check_each(value, is_origin, "origins such as https://app.example.org, or *")
 
     @field_validator("trusted_proxies")
     @classmethod
     def _proxies(cls, value: str | None) -> str | None:
-        return _check_each(value, _is_network, "addresses or networks such as 10.0.0.1 or 10.0.0.0/8, or *")
+        return check_each(value, is_network, "addresses or networks such as 10.0.0.1 or 10.0.0.0/8, or *")
 
 
 class UpSettings(GatewaySettings, CrudSettings):
     """The settings of both services in one."""
-
-
-def split_list(value: str | None) -> list[str]:
-    """Return the items of a setting that holds several, separated by commas."""
-    return [item.strip() for item in (value or "").split(",") if item.strip()]
-
-
-def _check_secret(name: str, secret: str | None, *, accepts_placeholders: bool) -> None:
-    """Refuse what is no secret, without saying what it is."""
-    if secret is None:
-        return
-    setting = f"{PREFIX}{name.upper()}"
-    if len(secret) < MIN_LENGTH or not (secret.isascii() and secret.isprintable()) or " " in secret:
-        raise ValueError(f"{setting}=***: must be at least {MIN_LENGTH} characters of printable ASCII without spaces")
-    if name == "admin_key" and not (secret.startswith("sk-") and len(secret) <= MAX_KEY_LENGTH):
-        raise ValueError(f"{setting}=***: must begin with sk- and have at most {MAX_KEY_LENGTH} characters")
-    if not accepts_placeholders and is_placeholder(secret):
-        raise ValueError(
-            f"{setting}=***: is a placeholder; take random characters, or SARVANOM_DEV=true on your own machine"
-        )
-
-
-def _is_network(text: str) -> bool:
-    if text == "*":
-        return True
-    try:
-        ipaddress.ip_network(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_each(value: str | None, is_right: Callable[[str], object], right: str) -> str | None:
-    if not all(is_right(item) for item in split_list(value)):
-        raise ValueError(f"must be {right}, separated by commas")
-    return value
 
 
 def _check_pair(settings: ProcessSettings, certificate: str, key: str) -> None:

@@ -1,12 +1,14 @@
 """Every parser that a stranger can reach, as a function of bytes that may only refuse them."""
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from urllib.parse import unquote
 
 from starlette.types import Message, Receive
 
+from sarvanom.security.oauth import FORM, OAuthError, parse_revocation, parse_token_request
 from sarvanom.shared.errors import SarvanOMError
 from sarvanom.shared.json_bounds import check_json
 from sarvanom.shared.resources import RESOURCES
@@ -97,8 +99,17 @@ def json(data: bytes) -> None:
         check_json(data)
 
 
+def token_form(data: bytes) -> None:
+    """Take the bytes for a form, and for the header by which its client proves itself."""
+    authorization = data[:64].decode("latin-1")
+    for given in (None, authorization, "Basic " + b64encode(data[:64]).decode()):
+        for parse in (parse_token_request, parse_revocation):
+            with suppress(OAuthError):
+                parse(data, content_type=FORM, authorization=given)
+
+
 TARGETS: Final[Mapping[str, Target]] = {
-    target.__name__: target for target in (body, patch, lines, query, path, header, json)
+    target.__name__: target for target in (body, patch, lines, query, path, header, json, token_form)
 }
 
 

@@ -1,4 +1,4 @@
-"""Invariant 5: a revoked key is refused everywhere within one lease."""
+"""Invariant 5: a revoked key or token is refused everywhere within one lease."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ SLACK = 0.5
 @pytest.fixture(scope="module")
 def gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunningProcess]]:
     """Two gateways in front of one crud."""
-    settings = {"SARVANOM_LEASE_SECONDS": str(LEASE)}
+    settings = {"SARVANOM_LEASE_SECONDS": str(LEASE), "SARVANOM_PUBLIC_URL": "https://api.example.org"}
     with ExitStack() as stack:
         first = stack.enter_context(running_system(tmp_path_factory.mktemp("first"), **settings))
         folder = tmp_path_factory.mktemp("second")
@@ -70,6 +70,40 @@ async def test_key_ends_at_all_gateways_within_one_lease(gateways: list[RunningP
                 answer = await asyncio.to_thread(administrator.patch, path, json=past)
         ended = time.monotonic()
         assert answer.is_success
+        for last in await asyncio.gather(*asking):
+            assert 0 < last <= ended + LEASE + SLACK
+        for gateway in gateways:
+            assert httpx2.get(f"{gateway.gateway_url}/users?limit=1", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("ending", ["revoke", "change", "delete", "reuse"])
+async def test_login_ends_at_all_gateways_within_one_lease(gateways: list[RunningProcess], ending: str) -> None:
+    account = {"account_id": f"ada-{ending}", "password": "Zwölf Boxkämpfer jagen", "roles": ["viewer"]}
+    url = gateways[0].gateway_url
+    with httpx2.Client(base_url=url, headers=ADMIN_HEADERS) as administrator:
+        assert administrator.post("/accounts", json=account).status_code == 201
+        form = {"grant_type": "password", "username": account["account_id"], "password": account["password"]}
+        login = httpx2.post(f"{url}/auth/token", data=form).json()
+        refresh = {"grant_type": "refresh_token", "refresh_token": login["refresh_token"]}
+        for _ in range(2):  # so that the first token, used a third time, is used again
+            refresh["refresh_token"] = httpx2.post(f"{url}/auth/token", data=refresh).json()["refresh_token"]
+        headers = {"Authorization": f"Bearer {login['access_token']}"}
+        until = time.monotonic() + 3 * LEASE
+        asking = [asyncio.create_task(last_success(one.gateway_url, headers, until)) for one in gateways]
+        await asyncio.sleep(LEASE / 3)
+        match ending:
+            case "revoke":
+                form = {"token": refresh["refresh_token"]}
+                answer = await asyncio.to_thread(httpx2.post, f"{url}/auth/revoke", data=form)
+            case "change":
+                answer = await asyncio.to_thread(administrator.patch, f"/accounts/{account['account_id']}", json={})
+            case "delete":
+                answer = await asyncio.to_thread(administrator.delete, f"/accounts/{account['account_id']}")
+            case _:
+                reused = {**refresh, "refresh_token": login["refresh_token"]}
+                answer = await asyncio.to_thread(httpx2.post, f"{url}/auth/token", data=reused)
+        ended = time.monotonic()
+        assert answer.is_success or ending == "reuse"
         for last in await asyncio.gather(*asking):
             assert 0 < last <= ended + LEASE + SLACK
         for gateway in gateways:

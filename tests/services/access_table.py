@@ -32,6 +32,7 @@ class Row:
     body: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     is_open: bool = False
+    is_at_crud: bool = True
 
     def expect(self, principal: str) -> int:
         if self.is_open:
@@ -66,6 +67,17 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
     ("PATCH", "/keys/{key_id}"): Row(ADMINISTRATORS, 412, "/keys/{key}", bound=404, body={}, headers=NEVER),
     ("DELETE", "/keys/{key_id}"): Row(ADMINISTRATORS, 412, "/keys/{key}", bound=404, headers=NEVER),
     ("POST", "/keys/{key_id}/rotate"): Row(ADMINISTRATORS, 422, "/keys/{key}/rotate", body={"other": 1}),
+    ("GET", "/accounts"): Row(ADMINISTRATORS, 200, "/accounts?limit=1"),
+    ("POST", "/accounts"): Row(ADMINISTRATORS, 422, "/accounts", body={}),
+    ("GET", "/accounts/{account_id}"): Row(ADMINISTRATORS, 200, "/accounts/{id}", bound=404),
+    ("PATCH", "/accounts/{account_id}"): Row(ADMINISTRATORS, 412, "/accounts/{id}", bound=404, body={}, headers=NEVER),
+    ("DELETE", "/accounts/{account_id}"): Row(ADMINISTRATORS, 412, "/accounts/{id}", bound=404, headers=NEVER),
+    ("POST", "/auth/token"): Row(EVERYBODY, 400, "/auth/token", is_open=True, is_at_crud=False),
+    ("POST", "/auth/revoke"): Row(EVERYBODY, 400, "/auth/revoke", is_open=True, is_at_crud=False),
+    ("GET", "/.well-known/jwks.json"): Row(EVERYBODY, 200, "/.well-known/jwks.json", is_open=True, is_at_crud=False),
+    ("GET", "/.well-known/oauth-authorization-server"): Row(
+        EVERYBODY, 200, "/.well-known/oauth-authorization-server", is_open=True, is_at_crud=False
+    ),
     ("GET", "/changes"): Row(EVERYBODY, 200, "/changes?limit=1"),
     ("POST", "/revisions/{revision}/revert"): Row(OPERATIVES, 404, "/revisions/9007199254740991/revert"),
     ("GET", "/export"): Row(ADMINISTRATORS, 200, "/export", bound=403),

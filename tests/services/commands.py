@@ -24,14 +24,18 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def run(
-    arguments: Sequence[str], folder: Path, settings: Mapping[str, str] | None = None, timeout: float = 30
+    arguments: Sequence[str],
+    folder: Path,
+    settings: Mapping[str, str] | None = None,
+    timeout: float = 30,
+    typed: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command that is to end by itself."""
+    """Run a command that is to end by itself; `typed` is what it reads."""
     return subprocess.run(
         [SARVANOM, *arguments],
         cwd=folder,
         env=environment(settings or {}),
-        stdin=subprocess.DEVNULL,
+        input=typed or "",
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -71,6 +71,9 @@ def _is_rightly_rejected(case: Case[Any], response: Response) -> bool:
         or _deletes_a_whole_cache(case, fields)
         or _is_about_another_resource(case, fields)
         or _is_no_export(case)
+        or _is_a_credential(case, response)
+        # Nor which passwords are good enough.
+        or (fields == {"password"} and case.path.startswith("/accounts"))
         or _has_parameters_of_lines(case, fields)
         or _has_pages_of_lines(case, fields)
     )
@@ -101,6 +104,11 @@ def _is_about_another_resource(case: Case[Any], fields: set[str]) -> bool:
 def _is_no_export(case: Case[Any]) -> bool:
     """Tell whether a text is restored: no schema can say what the lines of an export are."""
     return (case.method, case.path) == ("POST", "/import")
+
+
+def _is_a_credential(case: Case[Any], response: Response) -> bool:
+    """Tell whether tokens are asked for: no schema says what a credential is, or how long a form is, encoded."""
+    return case.path.startswith("/auth/") and response.status_code in (400, 401, 413, 429)
 
 
 def _has_parameters_of_lines(case: Case[Any], fields: set[str]) -> bool:

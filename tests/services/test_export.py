@@ -178,7 +178,9 @@ def test_the_commands_take_everything_from_one_store_to_another(
     ran = run(["export", "--output", "all.ndjson", "--url", filled.gateway_url], tmp_path, timeout=60)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     ran = run(["import", "all", "all.ndjson", "--url", empty.gateway_url], tmp_path, timeout=120)
-    said = rf"Restored revision 20,0\d\d: 1 cache, 1 users, {MANY:,} models, 1 datasets, 1 settings, 1 keys\n"
+    said = (
+        rf"Restored revision 20,0\d\d: 1 cache, 1 users, {MANY:,} models, 1 datasets, 1 settings, 1 keys, 0 accounts\n"
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert re.fullmatch(said, ran.stdout)
     ran = run(["export", "--url", empty.gateway_url], tmp_path, timeout=60)

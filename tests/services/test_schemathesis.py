@@ -13,7 +13,7 @@ from tests.harness.identity import ADMIN_KEY
 from tests.harness.system import RunningProcess
 
 ROOT = Path(__file__).parents[2]
-TAGS = ("cache", "users", "models", "datasets", "settings", "keys", "changes", "archive", "health")
+TAGS = ("cache", "users", "models", "datasets", "settings", "keys", "accounts", "auth", "changes", "archive", "health")
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 
 

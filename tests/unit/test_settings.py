@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sarvanom.setting_checks import split_list
 from sarvanom.settings import (
     PREFIX,
     BadSettings,
@@ -14,7 +15,6 @@ from sarvanom.settings import (
     GatewaySettings,
     ProcessSettings,
     UpSettings,
-    split_list,
 )
 
 CLASSES: list[type[ProcessSettings]] = [CrudSettings, GatewaySettings, UpSettings]
@@ -226,3 +226,47 @@ def test_files_of_tls_stand_together() -> None:
     )
     assert loaded.tls == (Path("a"), Path("b"), None)
     assert loaded.crud_tls == (Path("c"), Path("d"), Path("e"))
+
+
+@pytest.mark.parametrize(
+    ("given", "issuer"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"gateway_port": 9000}, "http://127.0.0.1:9000"),
+        ({"gateway_host": "::1"}, "http://[::1]:8000"),
+        ({"gateway_host": "0.0.0.0"}, "http://localhost:8000"),
+        ({"gateway_host": "10.1.2.3", "tls_certificate": "c.pem", "tls_key": "k.pem"}, "https://localhost:8000"),
+        ({"public_url": "https://api.example.org/"}, "https://api.example.org/"),
+    ],
+)
+def test_tokens_are_issued_in_the_name_of_the_public_url(given: dict[str, Any], issuer: str) -> None:
+    assert GatewaySettings.load(**given).issuer == issuer
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("public_url", "http://api.example.org"),
+        ("public_url", "https://api.example.org?x"),
+        ("public_url", "nonsense"),
+        ("token_audience", ""),
+        ("token_audience", "ä"),
+        ("token_seconds", 0),
+        ("token_seconds", 86_401),
+        ("oidc_issuers", "nonsense"),
+    ],
+)
+def test_settings_of_tokens_that_cannot_be_used_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(BadSettings, match=f"SARVANOM_{name.upper()}="):
+        GatewaySettings.load(**{name: value})
+
+
+def test_outside_issuers_are_json_or_tables(folder: Path) -> None:
+    (folder / "sarvanom.toml").write_text(
+        '[[oidc_issuers]]\nname = "main"\nissuer = "https://sso.example.org"\naudience = "sarvanom"\n'
+        'roles = { "sarvanom-admin" = "admin" }\n'
+    )
+    loaded = UpSettings.load()
+    assert loaded.oidc_issuers is not None
+    again = loaded.environment()["SARVANOM_OIDC_ISSUERS"]
+    assert GatewaySettings.load(oidc_issuers=again).oidc_issuers == loaded.oidc_issuers

@@ -20,7 +20,7 @@ from sarvanom.shared.contracts.service_contracts import CRUDServiceContract
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
 
 if TYPE_CHECKING:
-    from sarvanom.shared.clients.key_client import KeyClient
+    from sarvanom.shared.clients.crud_client import CRUDServiceClient
 
 type Connect = Callable[[str, str | None], CRUDServiceContract]
 
@@ -36,12 +36,12 @@ def connect_over_http(url: str, api_key: str | None) -> CRUDServiceContract:
 
 
 @asynccontextmanager
-async def connect_keys(url: str, api_key: str | None) -> AsyncIterator["KeyClient"]:
-    """Hand over the keys of the gateway at `url`."""
+async def connect_client(url: str, api_key: str | None) -> AsyncIterator["CRUDServiceClient"]:
+    """Hand over what the gateway at `url` has, keys and accounts included."""
     from sarvanom.shared.clients.service_client import ServiceClientFactory
 
     async with ServiceClientFactory().crud(url=url, api_key=api_key or administrator_key(url)) as client:
-        yield client.keys
+        yield client
 
 
 def administrator_key(url: str) -> str | None:

@@ -20,7 +20,7 @@ from sarvanom.shared.errors import SarvanOMError, UpstreamFailed
 from sarvanom.shared.models.crud_models import PaginationParams
 from sarvanom.shared.resources import RESOURCES
 
-_COLLECTIONS: Final = {resource.collection: resource for resource in RESOURCES if not resource.is_issued}
+_COLLECTIONS: Final = {resource.collection: resource for resource in RESOURCES if not resource.grants}
 
 
 def make_export_command(connect: Connect = connect_over_http) -> click.Command:

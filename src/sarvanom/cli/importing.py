@@ -41,7 +41,7 @@ def make_import_command(connect: Connect = connect_over_http) -> click.Group:
     """Return the command group; its subcommands write to what `connect(url, api_key)` returns."""
     commands = [
         *(_make_importer_command(importer, connect) for importer in IMPORTERS),
-        *(_make_lines_command(resource, connect) for resource in RESOURCES if not resource.is_issued),
+        *(_make_lines_command(resource, connect) for resource in RESOURCES if not resource.grants),
         make_restore_command(connect),
     ]
     help = "Fill a collection from a file, or an empty store from an export of everything."
@@ -70,9 +70,9 @@ def _make_lines_command(resource: Resource[Any], connect: Connect) -> click.Comm
         resource.collection,
         params=[_file_argument(), *gateway_options(), _conflict_option()],
         callback=partial(_import_lines, resource, connect),
-        help=f"Import a file with the JSON of a {resource.name} on each line into /{resource.collection}. "
+        help=f"Import a file with the JSON of {resource.one} on each line into /{resource.collection}. "
         "FILE may be - for standard input.",
-        short_help=f"Import lines of JSON, each a {resource.name}.",
+        short_help=f"Import lines of JSON, each {resource.one}.",
     )
 
 

@@ -15,6 +15,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "migrate": "sarvanom.cli.migration:migrate_command",
     "promote": "sarvanom.cli.promotion:promote_command",
     "keys": "sarvanom.cli.keys:keys_command",
+    "accounts": "sarvanom.cli.accounts:accounts_command",
     "import": "sarvanom.cli.importing:import_command",
     "export": "sarvanom.cli.exporting:export_command",
     "secrets": "sarvanom.cli.secrets:secrets_command",

@@ -13,7 +13,8 @@ from sarvanom.cli.exits import CannotStart
 from sarvanom.cli.options import load_settings, settings_options
 from sarvanom.cli.sockets import PortUnavailable, listen
 from sarvanom.cli.supervisor import ServiceSpec, supervise
-from sarvanom.settings import CrudSettings, GatewaySettings, ProcessSettings, TLSFiles, split_list
+from sarvanom.setting_checks import split_list
+from sarvanom.settings import CrudSettings, GatewaySettings, ProcessSettings, TLSFiles
 
 _listener_option = click.option(
     "--listener", type=int, hidden=True, help="Descriptor of a socket that listens already."

@@ -129,6 +129,18 @@ def parse_token_request(body: bytes, *, content_type: str, authorization: str | 
     return TokenRequest(grant, client, scopes)
 
 
+def parse_revocation(
+    body: bytes, *, content_type: str, authorization: str | None = None
+) -> tuple[str, ClientCredentials | None]:
+    """Return the token that is to be revoked (RFC 7009, section 2.1), and the client that says so.
+
+    Raises:
+        OAuthError: the request is none; a hint of what kind of token it is, is not needed.
+    """
+    form = _parse_form(body, content_type)
+    return _required(form, "token"), _parse_client(form, authorization)
+
+
 def parse_scopes(text: str) -> frozenset[str]:
     """Return the scopes that a request names (section 3.3).
 

@@ -9,6 +9,8 @@ from sarvanom.security.scopes import SCOPES
 METADATA_PATH: Final = "/.well-known/oauth-authorization-server"
 JWKS_PATH: Final = "/.well-known/jwks.json"
 TOKEN_PATH: Final = "/auth/token"  # noqa: S105 (a path)
+REVOCATION_PATH: Final = "/auth/revoke"
+_METHODS: Final = ["client_secret_basic", "client_secret_post", "none"]
 
 
 def oauth_metadata(issuer: str) -> dict[str, Any]:
@@ -26,5 +28,7 @@ def oauth_metadata(issuer: str) -> dict[str, Any]:
         "grant_types_supported": sorted(GrantType),
         "response_types_supported": [],
         "scopes_supported": sorted(SCOPES),
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "token_endpoint_auth_methods_supported": _METHODS,
+        "revocation_endpoint": base + REVOCATION_PATH,
+        "revocation_endpoint_auth_methods_supported": _METHODS,
     }

@@ -155,6 +155,12 @@ class RefreshTokens:
             return self._repeat(family, successor, now)
         return Reused(family.revoke(now))
 
+    def knows(self, family: RefreshFamily, presented: str) -> bool:
+        """Tell whether a token was ever one of the family, whether it is still good or not."""
+        if family_of(presented) != family.family_id:
+            return False
+        return hmac.compare_digest(digest_of(presented), family.digest) or self._has_made(presented)
+
     def _rotate(self, family: RefreshFamily, successor: str, now: float) -> RefreshFamily:
         return replace(
             family,

@@ -46,7 +46,7 @@ class Sealer:
         """
         secret, value = _field(resource, item)
         if secret.flag is None:
-            return find_secrets(value)
+            return find_secrets({secret.field: value})
         return [value] if getattr(item, secret.flag) or value == MASK else []
 
     def seal(self, resource: Resource[Any], item: ResourceModel) -> ResourceModel:
@@ -64,10 +64,10 @@ class Sealer:
         if secret.flag is not None:
             sealed = seal(value, place) if getattr(item, secret.flag) else value
         else:
-            count = len(find_secrets(value))
+            count = len(find_secrets({secret.field: value}))
             if count > MAX_SECRETS:
                 raise refusal(place, f"May hold at most {MAX_SECRETS} secrets, not {count}")
-            sealed = change_secrets(value, place, seal) if count else value
+            sealed = change_secrets({secret.field: value}, "", seal)[secret.field] if count else value
         return item if sealed is value else item.model_copy(update={secret.field: sealed})
 
     def settle(self, resource: Resource[Any], item: ResourceModel, stored: bytes | None) -> ResourceModel:
@@ -79,7 +79,7 @@ class Sealer:
         secret, value = _field(resource, item)
         place = f"/{secret.field}"
         if secret.flag is None:
-            value = keep_stored(value, _before(secret, stored), place) if MASK in find_secrets(value) else value
+            value = self._kept(secret, value, stored)
         elif getattr(item, secret.flag):
             value = kept(_before(secret, stored), place) if value == MASK else value
         elif is_sealed(value) or (value == MASK and is_sealed(_before(secret, stored))):
@@ -131,7 +131,7 @@ class Sealer:
 
         value = change_sealed(body[secret.field], place, renew)
         if secret.flag is None:
-            value = change_secrets(value, place, seal)
+            value = change_secrets({secret.field: value}, "", seal)[secret.field]
         elif body[secret.flag]:
             value = seal(value, place)
         if value == body[secret.field]:
@@ -157,7 +157,7 @@ class Sealer:
             return value
 
         if secret.flag is None:
-            change_secrets(value, place, check)
+            change_secrets({secret.field: value}, "", check)
         elif getattr(item, secret.flag):
             check(value, place)
         for sealed in sealed_places(value, place):
@@ -173,6 +173,13 @@ class Sealer:
             raise refusal(place, f"Is sealed by master key {error}, which is not among those of this store") from None
         except SealBroken:
             raise refusal(place, "Does not open: it was changed, or sealed for another place") from None
+
+    def _kept(self, secret: Secret, value: Any, stored: bytes | None) -> Any:
+        """Return a value with what is stored where it holds masks."""
+        given = {secret.field: value}
+        if MASK not in find_secrets(given):
+            return value
+        return keep_stored(given, {secret.field: _before(secret, stored)}, "")[secret.field]
 
     def _opened_where(self, resource: Resource[Any], id: str, target: Any, patch: Any, place: str) -> Any:
         """Open what a patch merges into."""

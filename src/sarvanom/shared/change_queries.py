@@ -64,8 +64,8 @@ def check_read(resource: Resource[Any], **given: Any) -> None:
 
 
 def _checked(resource: Resource[Any], params: ReadParams) -> ReadParams:
-    if "reveal" in params.model_fields_set and resource.secret is None:
-        message = f"A {resource.name} has no secrets"
+    if "reveal" in params.model_fields_set and not resource.is_revealable:
+        message = f"{resource.one.capitalize()} has no secrets"
         raise ValidationFailed("The query parameters are not valid", errors=[FieldError("reveal", message)])
     return params
 

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from sarvanom.shared.errors import FieldError, ValidationFailed
+from sarvanom.shared.models.account_models import Account
 from sarvanom.shared.models.crud_models import (
     CacheEntry,
     Dataset,
@@ -30,6 +31,7 @@ from sarvanom.shared.models.fields import MAX_ID_LENGTH, ResourceId
 from sarvanom.shared.models.key_models import ApiKey, IssuedApiKey
 from sarvanom.shared.models.profiles import Profile, field_profiles
 from sarvanom.shared.models.secret_fields import Secret
+from sarvanom.shared.models.session_models import Session
 
 type ColumnValue = str | int | bool | None
 
@@ -72,8 +74,8 @@ class Resource[M: ResourceModel]:
     `lifetime` is a hook: seconds after which an item, written now, is gone (None: never). What is not logged has no
     history, and revisions of a sequence of its own. `secret` says what is sealed wherever it is kept. `admin_scope` is
     taken for reading and writing alike, in place of a scope for each. What has an `issued_model` is issued by the
-    server: the answer to its creation is of that model, and holds a secret that is told once. It cannot be replaced or
-    imported, and undoing never brings one back.
+    server: the answer to its creation is of that model, and holds a secret that is told once. `hashed` names a field
+    of which a hash is kept, sealed, and never shown. What is private has no routes and is in no export.
     """
 
     name: str
@@ -88,6 +90,8 @@ class Resource[M: ResourceModel]:
     secret: Secret | None = None
     admin_scope: str | None = None
     issued_model: type[M] | None = None
+    hashed: str | None = None
+    is_private: bool = False
     profiles: Mapping[str, Profile] = field(init=False)
     columns: tuple[Column, ...] = field(init=False)
     write_model: type[M] = field(init=False)
@@ -156,6 +160,29 @@ class Resource[M: ResourceModel]:
     def is_issued(self) -> bool:
         """Whether the server makes what identifies an item, and a secret with it."""
         return self.issued_model is not None
+
+    @property
+    def grants(self) -> bool:
+        """Whether items say what somebody may do.
+
+        Nobody grants more than it has; such items are not replaced or imported, and undoing never brings one back.
+        """
+        return self.admin_scope is not None
+
+    @property
+    def is_revealable(self) -> bool:
+        """Whether secrets of items can be seen in plain."""
+        return self.secret is not None and self.hashed is None
+
+    @property
+    def counts_reads(self) -> bool:
+        """Whether hits, misses and expirations are counted."""
+        return self.lifetime is not None and not self.is_private
+
+    @property
+    def one(self) -> str:
+        """What an item is called: its name with an article."""
+        return f"{'an' if self.name[0] in 'aeio' else 'a'} {self.name}"
 
     @property
     def id_column(self) -> Column:
@@ -346,4 +373,27 @@ KEYS: Final = Resource(
     issued_model=IssuedApiKey,
 )
 
-RESOURCES: Final[tuple[Resource[Any], ...]] = (CACHE, USERS, MODELS, DATASETS, SETTINGS, KEYS)
+ACCOUNTS: Final = Resource(
+    name="account",
+    collection="accounts",
+    model=Account,
+    id_field="account_id",
+    filterable=("disabled",),
+    secret=Secret("password"),
+    admin_scope="keys:admin",
+    hashed="password",
+)
+SESSIONS: Final = Resource(
+    name="session",
+    collection="sessions",
+    model=Session,
+    id_field="session_id",
+    lifetime=operator.attrgetter("ttl"),
+    is_logged=False,
+    is_private=True,
+)
+
+RESOURCES: Final[tuple[Resource[Any], ...]] = (CACHE, USERS, MODELS, DATASETS, SETTINGS, KEYS, ACCOUNTS)
+"""Those that callers know of."""
+STORED: Final[tuple[Resource[Any], ...]] = (*RESOURCES, SESSIONS)
+"""All that is kept."""

@@ -85,13 +85,15 @@ _LIMIT_HEADERS: Final = {
 _LOCATION: Final = {"Location": {"description": "The path of the new resource.", "schema": _TEXT}}
 
 
-def declared_answers(operation: Operation, success: Any, *, is_issued: bool = False) -> dict[int | str, dict[str, Any]]:
+def declared_answers(
+    operation: Operation, success: Any, *, takes_lines: bool = True
+) -> dict[int | str, dict[str, Any]]:
     """Return FastAPI's `responses` for an operation whose success has this model."""
     answers: dict[int | str, dict[str, Any]] = {}
     match operation:
         case Operation.CREATE:
             answers[201] = {"description": "Created", "headers": _ETAG | REVISION_HEADERS | _LOCATION}
-            if not is_issued:
+            if takes_lines:
                 answers[200] = {"description": "A result for each line, in their order", "content": {NDJSON: _RESULTS}}
         case Operation.LIST:
             answers[200] = {"description": "A page, or everything a line each", "content": {NDJSON: LINES}}

@@ -25,6 +25,7 @@ from sarvanom.web.middleware.request_id import RequestIdMiddleware
 from sarvanom.web.middleware.security_headers import SecurityHeadersMiddleware
 from sarvanom.web.middleware.statement import StatementMiddleware
 from sarvanom.web.middleware.trusted_hosts import TrustedHostMiddleware
+from sarvanom.web.oauth_routes import OAUTH_PATHS
 from sarvanom.web.service import Middleware
 
 _EXPOSED = (
@@ -68,7 +69,9 @@ def gateway_edge(
         *([cors] if cors_origins else []),
         ProblemMiddleware,
         partial(TrustedHostMiddleware, allowed=trusted_hosts),
-        partial(AuthenticationMiddleware, authenticator=authenticator, public=(*OPEN_PATHS, *DOCUMENT_PATHS)),
+        partial(
+            AuthenticationMiddleware, authenticator=authenticator, public=(*OPEN_PATHS, *DOCUMENT_PATHS, *OAUTH_PATHS)
+        ),
         partial(LimitMiddleware, store=limits, policy=limit_policy),
         IdentityMiddleware,
         partial(BodyLimitMiddleware, limit=max_body_bytes),

@@ -38,6 +38,11 @@ class FailedLogins:
         await self._store.pardon(account_key(account), self._of_account, all_of_them=True)
         await self._store.pardon(_address_key(address), self._of_address, all_of_them=False)
 
+    async def undecided(self, address: str | None, account: str) -> None:
+        """End an attempt of which nobody could say whether it was right: it does not count."""
+        await self._store.pardon(account_key(account), self._of_account, all_of_them=False)
+        await self._store.pardon(_address_key(address), self._of_address, all_of_them=False)
+
     async def failed(self, address: str | None) -> None:
         """Count a credential that was wrong and names no account, such as an unknown key; raises `RateLimited`.
 

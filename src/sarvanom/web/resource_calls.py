@@ -36,10 +36,10 @@ _MERGE_PATCH_HEADER: Final = (b"content-type", MERGE_PATCH.encode())
 
 
 async def _parse_create(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
-    if declares(scope, NDJSON) and not resource.is_issued:
+    if declares(scope, NDJSON) and not resource.grants:
         return parse_import(resource, scope, receive)
     refuse_parameters(scope)
-    check_media_type(scope, (JSON,) if resource.is_issued else (JSON, NDJSON))
+    check_media_type(scope, (JSON,) if resource.grants else (JSON, NDJSON))
     body = await read_body(receive)
     item = parse_model(resource.write_model, body)
     target = f"/{resource.collection}".encode()

@@ -34,15 +34,15 @@ _METHODS: Final = {
     Operation.ROTATE: "POST",
 }
 _SUMMARIES: Final = {
-    Operation.CREATE: "Create a {}",
-    Operation.READ: "Read a {}",
-    Operation.REPLACE: "Replace a {}, or create it with If-None-Match: *",
-    Operation.PATCH: "Change parts of a {} by a JSON Merge Patch",
-    Operation.DELETE: "Delete a {}",
-    Operation.LIST: "List every {} that matches",
-    Operation.INVALIDATE: "Delete every {} with a tag or of a service",
+    Operation.CREATE: "Create {one}",
+    Operation.READ: "Read {one}",
+    Operation.REPLACE: "Replace {one}, or create it with If-None-Match: *",
+    Operation.PATCH: "Change parts of {one} by a JSON Merge Patch",
+    Operation.DELETE: "Delete {one}",
+    Operation.LIST: "List every {name} that matches",
+    Operation.INVALIDATE: "Delete every {name} with a tag or of a service",
     Operation.STATS: "Count entries, bytes, hits, misses and expirations",
-    Operation.ROTATE: "Make a new secret for a {}",
+    Operation.ROTATE: "Make a new secret for {one}",
 }
 _DESCRIPTIONS: Final = {
     Operation.CREATE: "The id and unique fields must be free; 409 names the one that is not. Or many at once, a JSON "
@@ -81,7 +81,7 @@ def add_resource_routes(app: FastAPI, perform: Perform[ResourceCall]) -> None:
             _add_route(app, f"/{resource.collection}", operation, resource, perform)
         path = f"/{resource.collection}/{{{resource.id_field}:path}}"
         for operation in _ON_ITEM:
-            if not (resource.is_issued and operation is Operation.REPLACE):
+            if not (resource.grants and operation is Operation.REPLACE):
                 _add_route(app, path, operation, resource, perform)
         if resource.is_issued:
             _add_route(
@@ -102,12 +102,12 @@ def _add_route(
         _parameters(operation, resource),
         operation_id=f"{operation}_{_noun(operation, resource)}",
         name=f"{operation}_{_noun(operation, resource)}",
-        summary=_SUMMARIES[operation].format(resource.name),
+        summary=_SUMMARIES[operation].format(name=resource.name, one=resource.one),
         description=_describe(operation, resource),
         tags=[resource.collection],
         response_model=success,
         status_code={Operation.CREATE: 201, Operation.DELETE: 204}.get(operation, 200),
-        responses=declared_answers(operation, success, is_issued=resource.is_issued),
+        responses=declared_answers(operation, success, takes_lines=not resource.grants),
         openapi_extra=_request_body(operation, resource),
     )
     app.router.routes.append(route)
@@ -146,13 +146,13 @@ def _parameters(operation: Operation, resource: Resource[Any]) -> list[Parameter
         parameters.append(_parameter("query", Annotated[list_params(resource), Query()]))
     if operation is Operation.ROTATE:
         parameters.append(_parameter(resource.id_field, Annotated[ResourceId, Path()]))
-    if operation is Operation.CREATE and not resource.is_issued:
+    if operation is Operation.CREATE and not resource.grants:
         parameters.append(_parameter("query", Annotated[ImportParams, Query()]))
     if operation is Operation.INVALIDATE:
         parameters.append(_parameter("query", Annotated[InvalidationParams, Query()]))
     if operation is Operation.READ and resource.is_logged:
         parameters.append(_parameter("at_revision", Annotated[Count, Query(description=_AT_REVISION)], None))
-    if operation is Operation.READ and resource.secret is not None:
+    if operation is Operation.READ and resource.is_revealable:
         parameters.append(_parameter("reveal", Annotated[bool, Query(description=_REVEAL)], default=False))
     if operation in _WRITES:
         parameters.append(IDEMPOTENCY_KEY_PARAMETER)
@@ -195,7 +195,7 @@ def _request_body(operation: Operation, resource: Resource[Any]) -> dict[str, An
         case Operation.PATCH:
             schema = {"$ref": f"#/components/schemas/{resource.patch_model.__name__}"}
             return {"requestBody": {"content": {JSON: {"schema": schema}}}}
-        case Operation.CREATE if not resource.is_issued:
+        case Operation.CREATE if not resource.grants:
             return {"requestBody": {"content": {NDJSON: LINES}}}
         case _:
             return None

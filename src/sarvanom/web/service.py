@@ -12,6 +12,7 @@ from sarvanom.shared.resources import RESOURCES
 from sarvanom.shared.tls import FollowedContext
 from sarvanom.web.health import OPEN_PATHS
 from sarvanom.web.middleware.body_limit import LINE_ROUTES
+from sarvanom.web.oauth_routes import OAUTH_PATHS
 from sarvanom.web.problems import register_problem_handlers
 from sarvanom.web.routing import DirectDispatch, direct_routes, line_routes
 from sarvanom.web.sending import STREAMS, EndlessStreams
@@ -26,7 +27,7 @@ _SCHEMES: Final = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key, `sk-…`, as a bearer token (RFC 6750).",
+        "description": "An API key, `sk-…`, or an access token, as a bearer token (RFC 6750).",
     }
 }
 
@@ -45,6 +46,7 @@ class Service(FastAPI):
                 *_TAGS,
                 {"name": "changes", "description": "What happened, in order; how to follow it, and to undo it."},
                 {"name": "archive", "description": "Everything at once: how it is exported, and restored."},
+                {"name": "auth", "description": "Access tokens: how they are got, given up and verified."},
                 {"name": "health", "description": "Whether the service is alive, ready and which it is."},
             ],
             **declared,
@@ -88,7 +90,7 @@ class Service(FastAPI):
             schemas |= {**schema.pop("$defs"), "Problem": schema}
             document["components"]["securitySchemes"] = _SCHEMES
             for path, operations in document["paths"].items():
-                if path not in OPEN_PATHS:
+                if path not in (*OPEN_PATHS, *OAUTH_PATHS):
                     for operation in operations.values():
                         operation["security"] = [{name: [] for name in _SCHEMES}]
         return super().openapi()

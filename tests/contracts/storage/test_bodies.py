@@ -6,11 +6,12 @@ import pytest
 
 from sarvanom.backends.storage.bodies import BODY_TABLES, PAGE_ROWS, PRESENT_TABLES, BodyTable, Rewrite, StoredBody
 from sarvanom.backends.storage.contract import Store
+from sarvanom.shared.models.account_models import Account
 from sarvanom.shared.models.crud_models import ModelConfiguration, SystemSetting
-from sarvanom.shared.resources import DATASETS, MODELS, SETTINGS
+from sarvanom.shared.resources import ACCOUNTS, DATASETS, MODELS, SETTINGS
 from tests.contracts.storage.writing import all_changes, dataset, head, keyed, patching, put, putting, remove
 
-MODEL_TEXTS, SETTING_TEXTS, CHANGE_TEXTS, KEY_TEXTS = BODY_TABLES
+MODEL_TEXTS, SETTING_TEXTS, ACCOUNT_TEXTS, CHANGE_TEXTS, KEY_TEXTS = BODY_TABLES
 
 
 def setting(id: str, value: int = 0) -> SystemSetting:
@@ -25,12 +26,12 @@ async def walk(store: Store, table: BodyTable) -> list[StoredBody]:
 
 
 async def test_every_table_that_may_hold_secrets_is_known() -> None:
-    assert [table.name for table in BODY_TABLES] == ["models", "settings", "changes", "idempotency_keys"]
-    assert PRESENT_TABLES == (MODEL_TEXTS, SETTING_TEXTS)
+    assert [table.name for table in BODY_TABLES] == ["models", "settings", "accounts", "changes", "idempotency_keys"]
+    assert PRESENT_TABLES == (MODEL_TEXTS, SETTING_TEXTS, ACCOUNT_TEXTS)
 
 
 async def test_an_empty_store_has_no_texts(store: Store) -> None:
-    assert [await walk(store, table) for table in BODY_TABLES] == [[], [], [], []]
+    assert [await walk(store, table) for table in BODY_TABLES] == [[], [], [], [], []]
 
 
 async def test_a_walk_sees_every_text_once_with_its_place(store: Store) -> None:
@@ -70,6 +71,7 @@ async def test_a_text_is_replaced_only_if_it_is_as_it_was(store: Store, other: S
     model = ModelConfiguration(model_name="a", provider="p")
     await put(store, MODELS, model)
     await put(store, SETTINGS, setting("a"))
+    await put(store, ACCOUNTS, Account(account_id="a", password="p"))
     await store.write(patching(SETTINGS, "a", keyed("k"), setting_value=1))
     row = next(row for row in await walk(store, table) if row.body is not None)
     assert row.body is not None

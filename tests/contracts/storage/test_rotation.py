@@ -73,6 +73,7 @@ async def test_everything_comes_under_the_new_key_and_says_the_same(store: Store
     assert {table: dict(counted) for table, counted in report.values.items()} == {
         "models": {NEW: 2 * (ROWS - 1) + 4},
         "settings": {NEW: ROWS},
+        "accounts": {},
         "changes": {NEW: 3 * ROWS + 5 * 3},
         "idempotency_keys": {NEW: 5 * 3},
     }

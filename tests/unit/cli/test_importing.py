@@ -65,7 +65,7 @@ def outcome(result: Result) -> tuple[int, str, str]:
 
 def test_every_importer_has_a_subcommand_with_help() -> None:
     assert import_command.name == "import"
-    collections = [resource.collection for resource in RESOURCES if not resource.is_issued]
+    collections = [resource.collection for resource in RESOURCES if not resource.grants]
     assert [*import_command.commands] == [*(importer.name for importer in IMPORTERS), *collections, "all"]
     for importer in IMPORTERS:
         result = CliRunner().invoke(import_command, [importer.name, "--help"])

@@ -13,9 +13,10 @@ from sarvanom.security.sealed_text import MARKER, MEMBER, is_sealed, key_ids, ma
 from sarvanom.security.sealing import Sealer
 from sarvanom.security.secret_places import find_secrets
 from sarvanom.shared.errors import ValidationFailed
+from sarvanom.shared.models.account_models import Account
 from sarvanom.shared.models.crud_models import ModelConfiguration, SystemSetting
 from sarvanom.shared.models.secret_fields import MASK, SECRET_NAMES, is_secret_name
-from sarvanom.shared.resources import MODELS, SETTINGS
+from sarvanom.shared.resources import ACCOUNTS, MODELS, SETTINGS
 from tests.contracts.reference import merge
 from tests.harness.secrets import MASTER_KEY, OTHER_KEY, keyring
 
@@ -166,3 +167,22 @@ def test_an_export_whose_secrets_do_not_open_is_refused_with_the_reason() -> Non
         "setting_value: Is sealed, and no secret stands here"
     ]
     assert refused(SystemSetting(setting_key="s", setting_value=MASK, encrypted=True))[0].startswith("setting_value: ")
+
+
+def test_field_that_is_named_like_a_secret_is_one_itself() -> None:
+    account = Account(account_id="ada", password="a hash")
+    assert SEALER.secrets_of(ACCOUNTS, account) == ["a hash"]
+    sealed = SEALER.seal(ACCOUNTS, account)
+    assert is_sealed(sealed.password)  # type: ignore[attr-defined]
+    text = stored(sealed)
+    assert b"a hash" not in text
+    assert from_json(mask(text))["password"] == MASK
+    assert from_json(SEALER.open(ACCOUNTS, "ada", text))["password"] == "a hash"
+    kept = SEALER.settle(ACCOUNTS, Account(account_id="ada", password=MASK, disabled=True), text)
+    assert kept.password == sealed.password  # type: ignore[attr-defined]
+    renewed = BOTH.renew(ACCOUNTS, "ada", text)
+    assert NEW.open(ACCOUNTS, "ada", renewed) == SEALER.open(ACCOUNTS, "ada", text)
+    with pytest.raises(SealBroken):
+        SEALER.open(ACCOUNTS, "eve", text)
+    with pytest.raises(ValidationFailed):
+        SEALER.settle(ACCOUNTS, Account(account_id="ada", password=MASK), None)

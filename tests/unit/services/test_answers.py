@@ -8,6 +8,8 @@ import orjson
 import pytest
 
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
+from sarvanom.security.passwords import Passwords
+from sarvanom.services.crud.accounts import HashedFields
 from sarvanom.services.crud.answers import StoreAnswers
 from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.services.crud.key_issuer import KeyIssuer
@@ -30,7 +32,7 @@ type Ask = Callable[[ResourceCall], Awaitable[Answer]]
 @pytest.fixture
 async def answers(tmp_path: Path) -> AsyncIterator[Ask]:
     async with StoredCRUDService(sealed(SQLiteStore(tmp_path / "s.db"))) as service:
-        perform = StoreAnswers(service, KeyIssuer(b"s" * 32))
+        perform = StoreAnswers(service, KeyIssuer(b"s" * 32), HashedFields(Passwords()))
 
         async def ask(call: ResourceCall) -> Answer:
             answer = await perform(call)

@@ -12,7 +12,9 @@ from structlog.testing import capture_logs
 from sarvanom.backends.storage.bodies import PRESENT_TABLES, Rewrite
 from sarvanom.backends.storage.contract import Origin, Write
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
+from sarvanom.security.passwords import Passwords
 from sarvanom.security.principals import Principal
+from sarvanom.services.crud.accounts import HashedFields
 from sarvanom.services.crud.answers import StoreAnswers
 from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.services.crud.idempotency import Origins
@@ -51,7 +53,9 @@ def read_call(**fields: Any) -> ResourceCall:
 
 
 async def read(store: SealedStore, **fields: Any) -> Answer:
-    answer = await StoreAnswers(StoredCRUDService(store), KeyIssuer(b"s" * 32))(read_call(**fields))
+    answer = await StoreAnswers(StoredCRUDService(store), KeyIssuer(b"s" * 32), HashedFields(Passwords()))(
+        read_call(**fields)
+    )
     assert isinstance(answer, Answer)
     return answer
 

@@ -74,7 +74,7 @@ def test_column_that_is_not_there_is_none() -> None:
 
 
 def test_collections_and_names_are_their_own() -> None:
-    assert len({resource.collection for resource in RESOURCES}) == len({resource.name for resource in RESOURCES}) == 6
+    assert len({resource.collection for resource in RESOURCES}) == len({resource.name for resource in RESOURCES}) == 7
 
 
 def test_item_knows_its_id_and_path() -> None:

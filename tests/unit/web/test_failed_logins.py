@@ -81,3 +81,12 @@ async def test_wrong_keys_slow_their_address_down(logins: FailedLogins) -> None:
         await logins.failed(None)
     with pytest.raises(RateLimited):
         await logins.failed(None)
+
+
+async def test_attempt_that_nobody_could_judge_does_not_count(logins: FailedLogins) -> None:
+    for _ in range(20):
+        assert await wait_of(logins, HOME, "ada") == 0
+        await logins.undecided(HOME, "ada")
+    for _ in range(3):
+        assert await wait_of(logins, HOME, "ada") == 0
+    assert await wait_of(logins, HOME, "ada") > 0

@@ -15,6 +15,7 @@ DRAFTS = {
     "query": query_like,
     "path": query_like,
     "header": header_like,
+    "token_form": query_like.map(lambda text: b"grant_type=password&" + text),
 }
 
 

@@ -115,7 +115,7 @@ def test_document_has_every_route_and_no_other(document: dict[str, Any]) -> None
             {"delete"} if resource.collection == "cache" else set()
         )
         item = f"/{resource.collection}/{{{resource.id_field}}}"
-        expected[item] = {"get", "patch", "delete"} | (set() if resource.is_issued else {"put"})
+        expected[item] = {"get", "patch", "delete"} | (set() if resource.grants else {"put"})
         if resource.is_issued:
             expected[f"{item}/rotate"] = {"post"}
     assert {path: set(methods) for path, methods in document["paths"].items()} == expected
@@ -155,7 +155,7 @@ def test_items_have_an_id_and_conditions(document: dict[str, Any], resource: Res
     path = ("path", resource.id_field)
     expected = {path, ("header", "if-none-match"), ("header", "if-match")}
     past = {("query", "at_revision")} if resource.is_logged else set()
-    secrets = {("query", "reveal")} if resource.secret is not None else set()
+    secrets = {("query", "reveal")} if resource.is_revealable else set()
     assert names["get"] == expected | past | secrets
     for method in item.keys() - {"get"}:
         assert names[method] == expected | {("header", "idempotency-key")}
@@ -169,7 +169,7 @@ def test_bodies_are_of_the_models_that_callers_send(document: dict[str, Any], re
     patch = item["patch"]["requestBody"]["content"]
     reference = {"schema": {"$ref": f"#/components/schemas/{name}Patch"}}
     assert patch == {"application/json": reference, "application/merge-patch+json": reference}
-    assert ("put" in item) is not resource.is_issued
+    assert ("put" in item) is not resource.grants
     for operation, model in ((create, f"{name}Write"), (item.get("put"), f"{name}Replace")):
         if operation is None:
             continue

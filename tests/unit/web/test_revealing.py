@@ -14,7 +14,7 @@ from sarvanom.web.resource_calls import PARSERS
 from tests.unit.web.asgi import http_scope
 
 ALLOWED = Principal("key:1", frozenset({SECRETS_READ}))
-WITH_SECRETS = [resource for resource in RESOURCES if resource.secret is not None]
+WITH_SECRETS = [resource for resource in RESOURCES if resource.is_revealable]
 
 
 async def read(resource: Resource[Any], query: bytes, principal: Principal | None) -> ResourceCall:
@@ -60,7 +60,7 @@ async def test_a_parameter_that_is_not_right_is_refused(query: bytes) -> None:
 @pytest.mark.parametrize("query", [b"reveal=true", b"reveal=false"])
 async def test_there_is_nothing_to_reveal_of_other_resources(query: bytes) -> None:
     for resource in RESOURCES:
-        if resource.secret is None:
+        if not resource.is_revealable:
             with pytest.raises(ValidationFailed):
                 await read(resource, query, ALLOWED)
 

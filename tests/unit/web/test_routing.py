@@ -129,5 +129,5 @@ def test_lines_are_read_where_a_collection_grows_and_where_everything_is_restore
     add_resource_routes(app, perform)
     add_log_routes(app, perform)
     add_archive_routes(app, perform)
-    collections = {("POST", f"/{resource.collection}") for resource in RESOURCES if not resource.is_issued}
+    collections = {("POST", f"/{resource.collection}") for resource in RESOURCES if not resource.grants}
     assert line_routes(direct_routes(app)) == collections | {("POST", "/import")}

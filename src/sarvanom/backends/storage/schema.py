@@ -9,12 +9,13 @@ from typing import Final
 
 from sarvanom.backends.storage.tables import METADATA
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The newest migration; a start that needs none does not import Alembic."""
 
 _ADDED_AFTER: Final[dict[str, set[str]]] = {
-    "0001": {"changes", "idempotency_keys", "keys"},
-    "0002": {"keys"},
+    "0001": {"changes", "idempotency_keys", "keys", "accounts", "sessions"},
+    "0002": {"keys", "accounts", "sessions"},
+    "0003": {"accounts", "sessions"},
     HEAD: set(),
 }
 KNOWN: Final = tuple(_ADDED_AFTER)

@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from sarvanom.shared.resources import RESOURCES, Column, ColumnKind, Resource
+from sarvanom.shared.resources import STORED, Column, ColumnKind, Resource
 
 UNKNOWN_NUMBER: Final = -1
 """What a missing number sorts as."""
@@ -120,9 +120,10 @@ IDEMPOTENCY_KEYS: Final = sa.Table(
     sa.Column("body", sa.LargeBinary),
     sqlite_strict=True,
 )
-TABLES: Final = {resource.collection: _resource_tables(METADATA, resource) for resource in RESOURCES}
+TABLES: Final = {resource.collection: _resource_tables(METADATA, resource) for resource in STORED}
 
-SEQUENCES: Final = tuple(dict.fromkeys(resource.sequence for resource in RESOURCES))
-LOGGED_SEQUENCE: Final = next(resource.sequence for resource in RESOURCES if resource.is_logged)
+SEQUENCES: Final = tuple(dict.fromkeys(resource.sequence for resource in STORED))
+EXPORTED_SEQUENCES: Final = tuple(dict.fromkeys(resource.sequence for resource in STORED if not resource.is_private))
+LOGGED_SEQUENCE: Final = next(resource.sequence for resource in STORED if resource.is_logged)
 COUNTER_NAMES: Final = (*SEQUENCES, "floor", "hits", "misses", "expirations")
 """The rows of `counters`: the last revision of each sequence, the log's floor, and what `CacheStats` counts."""

@@ -8,6 +8,7 @@ from pydantic_core import to_json
 
 from sarvanom.backends.storage.contract import Document, Removed, Written
 from sarvanom.security.principals import Principal
+from sarvanom.services.crud.accounts import HashedFields
 from sarvanom.services.crud.bulk_import import import_stream
 from sarvanom.services.crud.bulk_lines import LineImport
 from sarvanom.services.crud.collections import StoredCache, StoredCollection, StoredCRUDService
@@ -39,13 +40,18 @@ class StoreAnswers:
     """Answers calls out of the store; the `Perform` of crud."""
 
     def __init__(
-        self, service: StoredCRUDService, issuer: KeyIssuer, in_progress: CallsInProgress | None = None
+        self,
+        service: StoredCRUDService,
+        issuer: KeyIssuer,
+        hashed: HashedFields,
+        in_progress: CallsInProgress | None = None,
     ) -> None:
         self._collections = {resource.collection: service.collection(resource) for resource in RESOURCES}
         self._cache: StoredCache = service.cache
         self._archive = service.archive
         self._origins = Origins(service.store.keyring)
         self._issuer = issuer
+        self._hashed = hashed
         self._in_progress = in_progress or CallsInProgress()
         self._perform: dict[Operation, _Carry] = {
             Operation.CREATE: self._create,
@@ -74,7 +80,12 @@ class StoreAnswers:
     async def _create(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
         origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
         if not call.resource.is_issued:
-            return self._written(call, Operation.CREATE, await collection.create_document(call.item, origin, tenancy))
+            item = call.item
+            if call.resource.grants:
+                self._issuer.grant_check(call.principal)(item)
+                tenancy.check(item)
+                item = await self._hashed.item(call.resource, item)
+            return self._written(call, Operation.CREATE, await collection.create_document(item, origin, tenancy))
         issued = await self._issuer.create(collection, call.item, call.principal, call.idempotency_key, origin)
         return self._issued(call, Operation.CREATE, issued)
 
@@ -105,8 +116,9 @@ class StoreAnswers:
 
     async def _patch(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
         origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
-        check = self._issuer.grant_check(call.principal) if call.resource.is_issued else _accept
-        written = await collection.patch_document(call.id, call.item, call.preconditions, origin, tenancy, check)
+        check = self._issuer.grant_check(call.principal) if call.resource.grants else _accept
+        changes = await self._hashed.patch(call.resource, call.id, call.item)
+        written = await collection.patch_document(call.id, changes, call.preconditions, origin, tenancy, check)
         return self._written(call, Operation.PATCH, written)
 
     async def _delete(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:

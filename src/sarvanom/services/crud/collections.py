@@ -47,6 +47,7 @@ from sarvanom.shared.preconditions import NO_PRECONDITIONS, Preconditions
 from sarvanom.shared.queries import Condition, ListQuery
 from sarvanom.shared.query_strings import build_query
 from sarvanom.shared.resources import (
+    ACCOUNTS,
     CACHE,
     DATASETS,
     KEYS,
@@ -120,7 +121,7 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         """Apply a merge patch to the stored item, if `check` raises nothing of what comes of it; see `patch`."""
         if changes.get(self.resource.id_field, id) != id:
             raise ValidationFailed(
-                f"The id of a {self.resource.name} cannot be changed",
+                f"The id of {self.resource.one} cannot be changed",
                 errors=[FieldError(self.resource.id_field, f"Must be {id} or absent")],
             )
 
@@ -266,6 +267,7 @@ class StoredCRUDService(CRUDServiceContract):
         self.datasets = StoredDatasets(DATASETS, store)
         self.settings = StoredSettings(SETTINGS, store)
         self.keys = StoredCollection(KEYS, store)
+        self.accounts = StoredCollection(ACCOUNTS, store)
         self.archive = StoredArchive(store)
         self.log = StoredLog(store)
 

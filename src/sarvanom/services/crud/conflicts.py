@@ -8,5 +8,5 @@ from sarvanom.shared.resources import Resource
 
 def id_taken(resource: Resource[Any]) -> ResourceConflict:
     """Return the refusal to create what is there already."""
-    message = f"There is a {resource.name} with this {resource.id_field} already"
+    message = f"There is {resource.one} with this {resource.id_field} already"
     return ResourceConflict(message, errors=[FieldError(resource.id_field, message)])

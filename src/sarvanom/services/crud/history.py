@@ -44,7 +44,7 @@ class History:
             ValidationFailed: the revision is still to come, or the resource is not logged.
         """
         if not resource.is_logged:
-            message = f"A {resource.name} has no history"
+            message = f"{resource.one.capitalize()} has no history"
             raise ValidationFailed("The query parameters are not valid", errors=[FieldError("at_revision", message)])
         change = await (self._store.inner if reveal else self._store).log.state(resource, id, revision)
         document = None
@@ -72,8 +72,8 @@ class History:
         resource = _BY_COLLECTION[change.collection]
         if principal is not None and not principal.may(write_scope(resource)):
             raise Forbidden(f"This takes the scope {write_scope(resource)}")
-        if resource.is_issued:
-            raise RevertConflict(f"Revision {revision} cannot be undone: a {resource.name} never comes back")
+        if resource.grants:
+            raise RevertConflict(f"Revision {revision} cannot be undone: {resource.one} never comes back")
         before = await self._state_before(resource, change)
         item: ResourceModel | None = None
         created_at = None

@@ -15,7 +15,7 @@ from sarvanom.services.crud.collections import StoredCollection
 from sarvanom.services.crud.conflicts import id_taken
 from sarvanom.services.crud.tenancy import tenancy_of
 from sarvanom.shared.errors import Forbidden
-from sarvanom.shared.models.key_models import ApiKey, Rotation
+from sarvanom.shared.models.key_models import ApiKey, Granted, Rotation
 from sarvanom.shared.resources import format_timestamp
 from sarvanom.shared.validation import parse_model
 
@@ -110,10 +110,10 @@ class KeyIssuer:
 
         return Issued(await collection.store.write(Write(collection.resource, id, decide, origin=origin)), made.text)
 
-    def grant_check(self, principal: Principal) -> Callable[[ApiKey], None]:
-        """Return the check that a key may do no more than a principal; it raises `Forbidden`."""
+    def grant_check(self, principal: Principal) -> Callable[[Granted], None]:
+        """Return the check that a key or an account may do no more than a principal; it raises `Forbidden`."""
 
-        def check(key: ApiKey) -> None:
+        def check(key: Granted) -> None:
             if excess := scopes_of(key.roles, key.scopes) - principal.scopes:
                 raise Forbidden(f"Nobody grants more than it has; the caller lacks {', '.join(sorted(excess))}")
             if principal.services is None:

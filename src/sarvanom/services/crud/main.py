@@ -11,8 +11,11 @@ from fastapi import FastAPI
 
 from sarvanom.backends.identity.secret_files import internal_secret
 from sarvanom.security.derived_keys import derive_key
+from sarvanom.security.passwords import Passwords
+from sarvanom.security.refresh_tokens import Lifetimes, RefreshTokens
 from sarvanom.security.sealing import Sealer
 from sarvanom.security.statements import PURPOSE, Statements
+from sarvanom.services.crud.accounts import HashedFields
 from sarvanom.services.crud.administrator import Administrator
 from sarvanom.services.crud.answers import StoreAnswers
 from sarvanom.services.crud.archive_answers import ArchiveAnswers
@@ -25,6 +28,8 @@ from sarvanom.services.crud.key_issuer import KeyIssuer
 from sarvanom.services.crud.log_answers import LogAnswers
 from sarvanom.services.crud.master_keys import KeySources
 from sarvanom.services.crud.sealed_store import SealedStore
+from sarvanom.services.crud.session_routes import register_sessions
+from sarvanom.services.crud.sessions import Sessions
 from sarvanom.services.crud.storage import open_store
 from sarvanom.settings import CrudSettings
 from sarvanom.web.archive_routes import add_archive_routes
@@ -48,6 +53,7 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
     store = _open_sealed(settings)
     retention = Retention(settings.idempotency_seconds, settings.history_seconds, settings.history_changes)
     service = StoredCRUDService(store)
+    passwords = Passwords(concurrency=settings.password_threads)
     administrator = Administrator(store, settings.admin_key, settings.data_dir)
 
     @asynccontextmanager
@@ -61,6 +67,7 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
                 with suppress(asyncio.CancelledError):
                     await task
             await service.aclose()
+            await asyncio.to_thread(passwords.close)
 
     async def check_database() -> None:
         await store.log.bounds()
@@ -73,10 +80,13 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
         edge=crud_edge(structlog.get_logger().bind(), Statements(derive_key(secret, PURPOSE))),
     )
     in_progress = CallsInProgress()
-    add_resource_routes(app, StoreAnswers(service, KeyIssuer(secret), in_progress))
+    add_resource_routes(app, StoreAnswers(service, KeyIssuer(secret), HashedFields(passwords), in_progress))
     add_log_routes(app, LogAnswers(store, Feed(store.log), in_progress))
     add_archive_routes(app, ArchiveAnswers(service.archive))
-    register_key_directory(app, KeyDirectory(store))
+    directory = KeyDirectory(store)
+    register_key_directory(app, directory)
+    lifetimes = Lifetimes(idle=settings.refresh_idle_seconds, absolute=settings.refresh_seconds)
+    register_sessions(app, Sessions(store, directory, passwords, RefreshTokens(secret, lifetimes)))
     checks = {"database": check_database, "administrator key": administrator.check}
     register_health(app, service="crud", version=app.version, checks=checks)
     return app

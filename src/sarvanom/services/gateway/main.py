@@ -15,11 +15,15 @@ from sarvanom.security.inspection.findings import Mode
 from sarvanom.security.inspection.inspector import Inspector
 from sarvanom.security.limits import LimitPolicy
 from sarvanom.security.statements import PURPOSE, Statements
+from sarvanom.security.trusted_issuers import parse_issuers
 from sarvanom.services.gateway.api_keys import ApiKeys
-from sarvanom.services.gateway.authentication import BearerAuthentication, CrudKeys
+from sarvanom.services.gateway.authentication import BearerAuthentication
 from sarvanom.services.gateway.limits import limit_store
+from sarvanom.services.gateway.questions import Questions
 from sarvanom.services.gateway.relay import Relay
-from sarvanom.settings import GatewaySettings, split_list
+from sarvanom.services.gateway.tokens import GatewayTokens, TokenSettings
+from sarvanom.setting_checks import split_list
+from sarvanom.settings import GatewaySettings
 from sarvanom.shared.clients.service_client import ServiceClient, ServiceClientFactory
 from sarvanom.shared.clients.source_urls import names_https
 from sarvanom.shared.models.profiles import Profile
@@ -43,18 +47,22 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         SecretFileRefused: the internal secret cannot be read.
     """
     settings = settings or GatewaySettings.load()
-    statements = Statements(derive_key(internal_secret(settings.internal_secret, settings.data_dir), PURPOSE))
+    secret = internal_secret(settings.internal_secret, settings.data_dir)
+    statements = Statements(derive_key(secret, PURPOSE))
     hop_tls = _hop_tls(settings)
     hop = ServiceClientFactory().hop(settings.crud_urls, timeout=settings.upstream_timeout, tls=hop_tls)
     limits = limit_store(settings.valkey_url)
     logger = structlog.get_logger().bind()
 
-    keys = ApiKeys(CrudKeys(hop, statements).find, lease=settings.lease_seconds)
+    questions = Questions(hop, statements)
+    keys = ApiKeys(questions.find_key, lease=settings.lease_seconds)
+    tokens = GatewayTokens(secret, questions, limits, _token_settings(settings))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await limits.open()
         yield
+        await tokens.aclose()
         await hop.aclose()
         await limits.aclose()
 
@@ -66,7 +74,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         lifespan=lifespan,
         edge=gateway_edge(
             logger,
-            BearerAuthentication(keys, lease=settings.lease_seconds),
+            BearerAuthentication(keys, tokens.bearers, lease=settings.lease_seconds),
             trusted_hosts=_trusted_hosts(settings),
             cors_origins=split_list(settings.cors_origins),
             max_body_bytes=settings.max_body_bytes,
@@ -81,6 +89,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     add_resource_routes(app, relay)
     add_log_routes(app, relay)
     add_archive_routes(app, relay)
+    tokens.add_routes(app)
     client = ServiceClient(hop)
 
     async def check_crud() -> None:
@@ -89,6 +98,16 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     register_health(app, service="gateway", version=app.version, checks={"crud": check_crud})
     register_docs(app)
     return app
+
+
+def _token_settings(settings: GatewaySettings) -> TokenSettings:
+    return TokenSettings(
+        issuer=settings.issuer,
+        audience=settings.token_audience or settings.issuer,
+        lifetime=settings.token_seconds,
+        lease=settings.lease_seconds,
+        outside=[] if settings.oidc_issuers is None else parse_issuers(settings.oidc_issuers),
+    )
 
 
 def _limit_policy(settings: GatewaySettings) -> LimitPolicy:

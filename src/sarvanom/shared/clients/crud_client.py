@@ -29,7 +29,7 @@ from sarvanom.shared.models.crud_models import (
     SystemSetting,
     UserProfile,
 )
-from sarvanom.shared.resources import CACHE, DATASETS, MODELS, SETTINGS, USERS
+from sarvanom.shared.resources import ACCOUNTS, CACHE, DATASETS, MODELS, SETTINGS, USERS
 
 _DELETED: Final = TypeAdapter(CRUDResponse[Deleted])
 _STATS: Final = TypeAdapter(CRUDResponse[CacheStats])
@@ -77,6 +77,7 @@ class CRUDServiceClient(CRUDServiceContract):
         self.datasets = DatasetClient(service, DATASETS)
         self.settings = SettingsClient(service, SETTINGS)
         self.keys = KeyClient(service)
+        self.accounts = CollectionClient(service, ACCOUNTS)
         self.log = RevisionLogClient(service)
         self.archive = ArchiveClient(service)
 

@@ -62,7 +62,18 @@ Moment = Annotated[
 ]
 
 
-class ApiKey(ResourceModel):
+class Granted(ResourceModel):
+    """What lets somebody in: what may be done by whoever proves to be the one it stands for."""
+
+    roles: Roles = Field(default=[])
+    """Bundles of scopes."""
+    scopes: Scopes = Field(default=[])
+    """Scopes beside those of the roles."""
+    services: Annotated[list[Name], Field(min_length=1, max_length=32)] | None = None
+    """The services that it is bound to: it sees and changes only what they own. Null binds it to none."""
+
+
+class ApiKey(Granted):
     """An API key: what it may do, and how long; of its text only a digest is kept."""
 
     server_fields: ClassVar[frozenset[str]] = ResourceModel.server_fields | {
@@ -77,12 +88,6 @@ class ApiKey(ResourceModel):
     """By which it is listed, changed, rotated and revoked. Set by the server."""
     name: Name
     """What it is for."""
-    roles: Roles = Field(default=[])
-    """Bundles of scopes."""
-    scopes: Scopes = Field(default=[])
-    """Scopes beside those of the roles."""
-    services: Annotated[list[Name], Field(min_length=1, max_length=32)] | None = None
-    """The services that it is bound to: it sees and changes only what they own. Null binds it to none."""
     expires_at: Moment | None = None
     """When it ends (RFC 3339); null for never."""
     hint: Annotated[str, Field(max_length=32), _READ_ONLY, _OURS]

@@ -12,7 +12,7 @@ MASK: Final = "********"
 class Secret:
     """What of a field is secret: all of it where the field `flag` is true; without a flag, what has a secret's name.
 
-    Such a member may stand at any depth, and is secret whatever it holds, unless it is null.
+    That may be the field itself, or a member at any depth, and is secret whatever it holds, unless it is null.
     """
 
     field: str

@@ -10,7 +10,7 @@ from sarvanom.backends.storage.listing import page_statement
 from sarvanom.backends.storage.sqlite.database import DIALECT, open_reader, open_writer
 from sarvanom.backends.storage.tables import CHANGES, COUNTERS, IDEMPOTENCY_KEYS, METADATA, TABLES
 from sarvanom.shared.query_strings import parse_query
-from sarvanom.shared.resources import RESOURCES, ColumnKind, Resource
+from sarvanom.shared.resources import STORED, ColumnKind, Resource
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,11 @@ def plan(connection: apsw.Connection, resource: Resource[Any], query_string: byt
 
 
 def test_every_collection_has_a_table_and_one_for_each_list_of_tags() -> None:
-    assert [*TABLES] == [resource.collection for resource in RESOURCES]
+    assert [*TABLES] == [resource.collection for resource in STORED]
     assert set(METADATA.tables) == {*TABLES, "cache_tags", COUNTERS.name, CHANGES.name, IDEMPOTENCY_KEYS.name}
 
 
-@pytest.mark.parametrize("resource", RESOURCES)
+@pytest.mark.parametrize("resource", STORED)
 def test_row_has_the_searchable_columns_and_the_body(resource: Resource[Any]) -> None:
     scalars = {column.name for column in resource.columns if column.kind is not ColumnKind.TAGS}
     expiry = {"expires_at"} if resource.lifetime else set()
@@ -47,7 +47,7 @@ def test_row_has_the_searchable_columns_and_the_body(resource: Resource[Any]) ->
     ("resource", "sort"),
     [
         (resource, direction + column.name)
-        for resource in RESOURCES
+        for resource in STORED
         for column in resource.columns
         if column.sortable
         for direction in ("", "-")
@@ -69,7 +69,7 @@ def test_index_serves_every_sort_in_both_directions(
     ("resource", "query_string"),
     [
         (resource, f"{column.name}={1 if column.kind is ColumnKind.INTEGER else 'a'}")
-        for resource in RESOURCES
+        for resource in STORED
         for column in resource.columns
         if (column.sortable or column.name == "service") and column.kind is not ColumnKind.TIMESTAMP
     ],
@@ -84,7 +84,7 @@ def test_index_serves_equality_in_the_order_of_creation(
 
 @pytest.mark.parametrize("query_string", [b"tags__contains=a", b"key__in=a,b", b"key__prefix=a", b"service=a"])
 def test_index_serves_filters_on_a_cache(connection: apsw.Connection, query_string: bytes) -> None:
-    assert "SEARCH" in plan(connection, RESOURCES[0], query_string)
+    assert "SEARCH" in plan(connection, STORED[0], query_string)
 
 
 def test_database_is_strict_about_types(connection: apsw.Connection) -> None:

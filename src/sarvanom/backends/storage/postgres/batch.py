@@ -135,7 +135,7 @@ class Batch:
         self.revision += 1
         self._take_unique(resource, write.id, place, unique)
         place.stored = document
-        self.expirations += place.has_expired
+        self.expirations += place.has_expired and resource.counts_reads
         place.has_expired = False
         self.size += len(document.body)
         effects = self._effects(resource)

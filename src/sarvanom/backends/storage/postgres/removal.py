@@ -52,7 +52,7 @@ async def reclaim(session: Session, resource: Resource[Any]) -> int:
     )
     await session.execute("BEGIN")
     reclaimed = await count_rows(session, sql, {"now": now_ms()})
-    if reclaimed:
+    if reclaimed and resource.counts_reads:
         await session.fetch(_COUNTERS.add, {"counter": "expirations", "amount": reclaimed})
     await session.execute("COMMIT")
     return reclaimed

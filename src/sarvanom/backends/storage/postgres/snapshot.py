@@ -30,7 +30,7 @@ from sarvanom.backends.storage.snapshots import (
 )
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.statements import counter_statements
-from sarvanom.backends.storage.tables import SEQUENCES
+from sarvanom.backends.storage.tables import EXPORTED_SEQUENCES
 from sarvanom.shared.errors import UpstreamTimeout
 from sarvanom.shared.queries import ListQuery, Order
 from sarvanom.shared.resources import RESOURCES, Resource
@@ -51,7 +51,7 @@ async def open_snapshot(pool: Pool) -> AsyncIterator[Snapshot]:
         await session.execute(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_PATIENCE}")
         try:
             counters = {row[0]: row[1] for row in await session.fetch(_READ_COUNTERS, {})}
-            yield Snapshot({name: counters[name] for name in SEQUENCES}, _batches(session, now_ms()))
+            yield Snapshot({name: counters[name] for name in EXPORTED_SEQUENCES}, _batches(session, now_ms()))
         finally:
             if session.is_open:
                 await session.execute("ROLLBACK")

@@ -39,9 +39,9 @@ from sarvanom.backends.storage.tables import LOGGED_SEQUENCE, SEQUENCES
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
 from sarvanom.shared.models.crud_models import CacheStats
 from sarvanom.shared.queries import Condition, ListQuery
-from sarvanom.shared.resources import RESOURCES, Resource
+from sarvanom.shared.resources import STORED, Resource
 
-MIN_CONNECTIONS: Final = len(SEQUENCES) + 4
+MIN_CONNECTIONS: Final = len(SEQUENCES) + 3
 """One to write each sequence, one to listen, two for reads that may take long, and one for those that do not."""
 _FORGET_BATCH: Final = 1_000
 _KEYS: Final = key_statements(DIALECT)
@@ -74,7 +74,8 @@ class PostgresStore(Store):
             row = await self._pool.fetch_one(sql, {"id": id})
         else:
             row = await self._pool.fetch_one(sql, {"id": id, "now": now_ms()})
-            self._uncounted["misses" if row is None else "hits"] += 1
+            if resource.counts_reads:
+                self._uncounted["misses" if row is None else "hits"] += 1
         return None if row is None else Document(id, *row)
 
     async def write(self, write: Write) -> Written:
@@ -110,7 +111,7 @@ class PostgresStore(Store):
     async def reclaim(self) -> int:
         await self._flush_counters()
         reclaimed = 0
-        for resource in RESOURCES:
+        for resource in STORED:
             if resource.lifetime is not None:
                 async with self._pool.use() as session:
                     reclaimed += await reclaim(session, resource)

@@ -26,7 +26,7 @@ from sarvanom.backends.storage.snapshots import (
 )
 from sarvanom.backends.storage.sqlite.database import DIALECT, available, open_reader, open_writer
 from sarvanom.backends.storage.statements import counter_statements, resource_statements
-from sarvanom.backends.storage.tables import SEQUENCES
+from sarvanom.backends.storage.tables import EXPORTED_SEQUENCES
 from sarvanom.shared.resources import RESOURCES, Resource
 
 _LOG: Final = log_statements(DIALECT)
@@ -67,7 +67,7 @@ async def open_snapshot(path: Path) -> AsyncIterator[Snapshot]:
     try:
         await connection.open(open_reader, path)
         counters = await connection.run(_begin)
-        yield Snapshot({name: counters[name] for name in SEQUENCES}, _batches(connection, now_ms()))
+        yield Snapshot({name: counters[name] for name in EXPORTED_SEQUENCES}, _batches(connection, now_ms()))
     finally:
         connection.close()
 

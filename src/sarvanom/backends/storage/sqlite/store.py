@@ -35,7 +35,7 @@ from sarvanom.backends.storage.statements import resource_statements, stats_stat
 from sarvanom.shared.errors import SarvanOMError
 from sarvanom.shared.models.crud_models import CacheStats
 from sarvanom.shared.queries import Condition, ListQuery
-from sarvanom.shared.resources import RESOURCES, Resource
+from sarvanom.shared.resources import STORED, Resource
 
 RECLAIM_BATCH: Final = 1_000
 _KEYS: Final = key_statements(DIALECT)
@@ -69,7 +69,8 @@ class SQLiteStore(Store):
             row = self._readers.fetch_one(text, {"id": id})
         else:
             row = self._readers.fetch_one(text, {"id": id, "now": now_ms()})
-            self._uncounted["misses" if row is None else "hits"] += 1
+            if resource.counts_reads:
+                self._uncounted["misses" if row is None else "hits"] += 1
         return None if row is None else Document(id, *row)
 
     async def write(self, write: Write) -> Written:
@@ -97,7 +98,7 @@ class SQLiteStore(Store):
 
     async def reclaim(self) -> int:
         await self._flush_counters()
-        expiring = [resource for resource in RESOURCES if resource.lifetime is not None]
+        expiring = [resource for resource in STORED if resource.lifetime is not None]
         return sum([await self._reclaim_from(resource) for resource in expiring])
 
     async def forget_keys(self, before: str) -> int:
@@ -137,7 +138,7 @@ class SQLiteStore(Store):
         )
         if row is None:
             return 0
-        return await self._writer.submit(lambda transaction: transaction.reclaim(resource.collection, RECLAIM_BATCH))
+        return await self._writer.submit(lambda transaction: transaction.reclaim(resource, RECLAIM_BATCH))
 
     async def _flush_counters(self) -> None:
         """Add what this process has counted to the store's counters, which all processes share."""

@@ -87,15 +87,16 @@ class Transaction:
             self._pending.add_key(KeyRow(key.key, key.fingerprint, self._moment.timestamp, revision, None, count))
         return Removed(revision, deleted)
 
-    def reclaim(self, collection: str, limit: int) -> int:
+    def reclaim(self, resource: Resource[Any], limit: int) -> int:
         """Delete at most `limit` expired rows; no revision, for nobody could see them any more."""
+        collection = resource.collection
         self._connection.execute(
             f"DELETE FROM {collection} WHERE rowid IN "  # noqa: S608 (the name comes from a declaration)
             f"(SELECT rowid FROM {collection} WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit)",
             {"now": self._moment.ms, "limit": limit},
         )
         reclaimed = self._connection.changes()
-        self._expirations += reclaimed
+        self._expirations += reclaimed if resource.counts_reads else 0
         return reclaimed
 
     def forget_keys(self, before: str, limit: int) -> int:
@@ -209,7 +210,7 @@ class Transaction:
         revision, created_at, body, service, expires_at = row
         if expires_at is not None and expires_at <= self._moment.ms:
             self._run(statements.delete, {"id": id})
-            self._expirations += 1
+            self._expirations += resource.counts_reads
             return None
         return Document(id, revision, created_at, body, service)
 

@@ -1,0 +1,39 @@
+"""What the commands have in common that manage keys and accounts through a gateway."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import click
+
+from sarvanom.cli.clients import explain, gateway_options
+from sarvanom.shared.errors import SarvanOMError
+from sarvanom.shared.models.key_models import Granted, Role
+
+
+def run_command(command: Callable[..., Coroutine[Any, Any, None]], url: str, **given: Any) -> None:
+    """Run a command against a gateway; a refusal ends it with a line that says why."""
+    try:
+        asyncio.run(command(url, **given))
+    except SarvanOMError as error:
+        raise click.ClickException(explain(url, error)) from None
+
+
+def gateway_command(name: str, callback: Callable[..., None], *own: click.Parameter) -> click.Command:
+    """Return a command that takes, beside its own parameters, which gateway is meant."""
+    return click.Command(name, params=[*own, *gateway_options()], callback=callback, help=callback.__doc__)
+
+
+def grant_options() -> list[click.Option]:
+    """Return the options that say what somebody may do."""
+    return [
+        click.Option(["--role"], multiple=True, type=click.Choice([role.value for role in Role])),
+        click.Option(["--scope"], multiple=True, help="Such as users:read; can be given several times."),
+        click.Option(["--bound-to"], multiple=True, help="A service that alone is seen; several times for several."),
+    ]
+
+
+def allowed(granted: Granted) -> tuple[str, str]:
+    """Return what somebody may do, and for which services, as a line shows it."""
+    services = "all services" if granted.services is None else ",".join(granted.services)
+    return ",".join([*granted.roles, *granted.scopes]) or "nothing", services
