@@ -24,6 +24,9 @@ FAILURES_OF_ACCOUNT: Final = Penalty(free=5, first=1.0, longest=60.0)
 FAILURES_OF_ADDRESS: Final = Penalty(free=20, first=1.0, longest=900.0)
 """How failed logins from one address do, whatever the accounts."""
 
+_COMMON: Final = (b"", b"*/*", b"application/json")
+"""What nearly every request has for a type; none of them is a stream."""
+
 
 class RouteClass(StrEnum):
     """What a request is, by what it costs."""
@@ -75,6 +78,8 @@ def route_class(method: str, path: str, accept: bytes = b"", content_type: bytes
 
 
 def _names_stream(header: bytes) -> bool:
+    if header in _COMMON:
+        return False
     lowered = header.lower()
     return b"x-ndjson" in lowered or b"event-stream" in lowered
 

@@ -65,6 +65,11 @@ class Leases[T]:
         self._bad = _Memory[T](size)
         self._asking: dict[str, asyncio.Task[_Known[T]]] = {}
 
+    def recall(self, name: str) -> T | None:
+        """Return what is known to be there by this name; None if that has to be asked for with `get`."""
+        known = self._good.get(name, self._monotonic())
+        return None if known is None else known.value
+
     async def get(self, name: str) -> T | None:
         """Return what there is by this name, None if there is nothing; raises whatever asking raises."""
         now = self._monotonic()
