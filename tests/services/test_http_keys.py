@@ -26,7 +26,7 @@ def key(http: httpx2.Client) -> Key:
 @pytest.fixture(scope="module")
 def lesser(system: RunningProcess) -> Iterator[httpx2.Client]:
     """A client of crud that may administer keys, read users, and is bound to a service."""
-    principal = Principal("key:lesser", frozenset({"keys:admin", "users:read"}), frozenset({"s"}))
+    principal = Principal("user:lesser", frozenset({"keys:admin", "users:read"}), frozenset({"s"}))
     with httpx2.Client(base_url=system.crud_url, auth=SignedRequests(principal), timeout=20) as client:
         yield client
 
@@ -165,6 +165,59 @@ def test_nobody_grants_more_than_it_has(http: httpx2.Client, lesser: httpx2.Clie
     ):
         problem_of(answer, 404, "not_found")
     assert {one["service"] for one in items_of(lesser.get("/keys?limit=1000"))} == {"s"}
+
+
+def refused_changes(client: httpx2.Client, path: str) -> None:
+    """Try everything that changes a key, also what would take from it, and be refused."""
+    patches: list[Key] = [{}, {"name": "m"}, {"roles": [], "scopes": []}, {"roles": [], "services": ["s"]}]
+    for patch in patches:
+        problem_of(client.patch(path, json=patch), 403, "forbidden")
+    problem_of(client.post(f"{path}/rotate", json={"overlap_seconds": 0}), 403, "forbidden")
+    problem_of(client.delete(path), 403, "forbidden")
+    problem_of(client.delete(path, headers={"if-match": '"1"'}), 403, "forbidden")
+
+
+def test_nobody_takes_over_a_key_that_may_do_more_by_narrowing_it_first(
+    gateway: httpx2.Client, system: RunningProcess
+) -> None:
+    boss = make_key(gateway, roles=["admin"])
+    path = f"/keys/{boss['key_id']}"
+    with using(system.gateway_url, make_key(gateway, scopes=["keys:admin"])["key"]) as keeper:
+        refused_changes(keeper, path)
+        refused_changes(keeper, "/keys/key-administrator")
+        weak = data_of(keeper.post("/keys", json={"name": "n", "scopes": ["keys:admin"]}), 201)
+        assert data_of(keeper.patch(f"/keys/{weak['key_id']}", json={"scopes": []}), 200)["scopes"] == []
+        assert keeper.delete(f"/keys/{weak['key_id']}").status_code == 204
+    assert data_of(gateway.get(path), 200)["revision"] == boss["revision"]
+
+
+def test_who_is_bound_takes_over_no_key_that_is_not(gateway: httpx2.Client, system: RunningProcess) -> None:
+    free = make_key(gateway, roles=["admin"], service="s")
+    with using(system.gateway_url, make_key(gateway, roles=["admin"], services=["s"])["key"]) as bound:
+        assert bound.get(f"/keys/{free['key_id']}").status_code == 200
+        refused_changes(bound, f"/keys/{free['key_id']}")
+    assert data_of(gateway.get(f"/keys/{free['key_id']}"), 200)["revision"] == free["revision"]
+
+
+def test_key_that_ends_lets_nobody_in_for_longer(gateway: httpx2.Client, system: RunningProcess, id: str) -> None:
+    end, later = "2098-01-01T00:00:00Z", "2098-01-01T00:00:00.000001Z"
+    key = make_key(gateway, roles=["admin"], expires_at=end)
+    path = f"/keys/{key['key_id']}"
+    lasting = make_key(gateway)
+    with using(system.gateway_url, key["key"]) as client:
+        for expires_at in (None, later):
+            problem_of(client.post("/keys", json={"name": "n", "expires_at": expires_at}), 403, "forbidden")
+            problem_of(client.patch(path, json={"expires_at": expires_at}), 403, "forbidden")
+        problem_of(client.post("/accounts", json={"account_id": id, "password": "Zwölf Boxkämpfer"}), 403, "forbidden")
+        refused_changes(client, f"/keys/{lasting['key_id']}")
+        assert client.post("/keys", json={"name": "n", "expires_at": end}).status_code == 201
+        assert client.patch(path, json={"name": "m"}).status_code == 200
+        assert client.post(f"{path}/rotate", json={}).status_code == 200
+        assert client.patch(path, json={"expires_at": "2097-01-01T00:00:00Z"}).status_code == 200
+        problem_of(client.patch(path, json={"expires_at": end}), 403, "forbidden")
+        assert client.delete(path).status_code == 204
+        # Within the lease the gateway lets it in; it has no end any more that others could be held against.
+        assert client.post("/keys", json={"name": "n"}).status_code in (401, 403)
 
 
 def test_rotated_key_and_the_one_before_are_good_until_the_overlap_ends(

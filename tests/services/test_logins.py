@@ -214,6 +214,25 @@ def test_nobody_grants_an_account_more_than_it_has(realm: Realm) -> None:
     assert realm.log_in(strong)
 
 
+def test_nobody_takes_over_an_account_that_may_do_more_by_narrowing_it_first(realm: Realm) -> None:
+    boss = realm.account(roles=["admin"])
+    key = make_key(realm.administrator, scopes=["keys:admin"])
+    with using(realm.url, key["key"]) as keeper:
+        patches: list[dict[str, Any]] = [{}, {"roles": [], "password": "Sphinx of black quartz"}, {"disabled": True}]
+        for patch in patches:
+            problem_of(keeper.patch(f"/accounts/{boss}", json=patch), 403, "forbidden")
+        problem_of(keeper.delete(f"/accounts/{boss}"), 403, "forbidden")
+    assert realm.log_in(boss)
+
+
+def test_name_of_an_account_that_was_deleted_is_not_used_again(realm: Realm) -> None:
+    http, name = realm.administrator, realm.account()
+    assert http.delete(f"/accounts/{name}").status_code == 204
+    problem = problem_of(http.post("/accounts", json={"account_id": name, "password": PASSWORD}), 409, "already_exists")
+    assert "is or was" in problem["detail"]
+    assert http.get(f"/accounts/{name}").status_code == 404
+
+
 def test_accounts_are_not_replaced_imported_undone_or_revealed(realm: Realm) -> None:
     http, name = realm.administrator, realm.account()
     body = {"account_id": name, "password": PASSWORD}

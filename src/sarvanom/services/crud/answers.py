@@ -9,6 +9,7 @@ from pydantic_core import to_json
 from sarvanom.backends.storage.contract import Document, Removed, Written
 from sarvanom.security.principals import Principal
 from sarvanom.services.crud.accounts import HashedFields
+from sarvanom.services.crud.authority import authority_of
 from sarvanom.services.crud.bulk_import import import_stream
 from sarvanom.services.crud.bulk_lines import LineImport
 from sarvanom.services.crud.collections import StoredCache, StoredCollection, StoredCRUDService
@@ -33,6 +34,7 @@ def _envelope(message: str) -> bytes:
 _END: Final = b',"metadata":{}}'
 
 
+type _Check = Callable[[Any], None]
 type _Carry = Callable[[ResourceCall, StoredCollection[Any]], Awaitable[AnyAnswer]]
 
 
@@ -82,7 +84,7 @@ class StoreAnswers:
         if not call.resource.is_issued:
             item = call.item
             if call.resource.grants:
-                self._issuer.grant_check(call.principal)(item)
+                (await authority_of(collection.store, call.principal)).check(item)
                 tenancy.check(item)
                 item = await self._hashed.item(call.resource, item)
             return self._written(call, Operation.CREATE, await collection.create_document(item, origin, tenancy))
@@ -116,14 +118,15 @@ class StoreAnswers:
 
     async def _patch(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
         origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
-        check = self._issuer.grant_check(call.principal) if call.resource.grants else _accept
+        check = await self._grant_check(call, collection)
         changes = await self._hashed.patch(call.resource, call.id, call.item)
         written = await collection.patch_document(call.id, changes, call.preconditions, origin, tenancy, check)
         return self._written(call, Operation.PATCH, written)
 
     async def _delete(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
         origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
-        written = await collection.delete_document(call.id, call.preconditions, origin, tenancy)
+        check = await self._grant_check(call, collection)
+        written = await collection.delete_document(call.id, call.preconditions, origin, tenancy, check)
         return Answer(204, _revision_headers(written))
 
     async def _list(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
@@ -165,6 +168,10 @@ class StoreAnswers:
     async def _stats(self, call: ResourceCall, _: StoredCollection[Any]) -> Answer:
         return Answer(200, [_CONTENT_TYPE], self._wrap(call, to_json(await self._cache.stats())))
 
+    async def _grant_check(self, call: ResourceCall, collection: StoredCollection[Any]) -> _Check | None:
+        """Return the check of what lets somebody in, before a change and after it; None of everything else."""
+        return (await authority_of(collection.store, call.principal)).check if call.resource.grants else None
+
     def _issued(self, call: ResourceCall, outcome: Operation, issued: Issued) -> Answer:
         """Answer as `_written` does, and tell the secret, which is plain ASCII without quotes."""
         document = issued.written.document
@@ -201,10 +208,6 @@ _OUTCOMES: Final = {
     Operation.STATS: "{1} counted",
     Operation.ROTATE: "{0} rotated",
 }
-
-
-def _accept(_: object) -> None:
-    """Refuse nothing."""
 
 
 def _etag(document: Document) -> tuple[bytes, bytes]:

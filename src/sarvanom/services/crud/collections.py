@@ -75,13 +75,15 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
     async def create_document(self, item: M, origin: Origin = NOBODY, tenancy: Tenancy = UNBOUND) -> Written:
         """Store a new item; see `create`."""
         tenancy.check(item)
+        id = self.resource.id_of(item)
+        was_here = self.resource.grants and await self.history.knows(self.resource, id)
 
         def decide(current: Document | None) -> M:
-            if current is not None:
-                raise id_taken(self.resource)
+            if current is not None or was_here:
+                raise id_taken(self.resource)  # nobody steps into the name of who was deleted
             return item
 
-        return await self.store.write(Write(self.resource, self.resource.id_of(item), decide, item, origin))
+        return await self.store.write(Write(self.resource, id, decide, item, origin))
 
     async def read_document(
         self, id: str, tenancy: Tenancy = UNBOUND, *, at_revision: int | None = None, reveal: bool = False
@@ -116,9 +118,9 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         preconditions: Preconditions = NO_PRECONDITIONS,
         origin: Origin = NOBODY,
         tenancy: Tenancy = UNBOUND,
-        check: Callable[[M], object] = lambda _: None,
+        check: Callable[[M], object] | None = None,
     ) -> Written:
-        """Apply a merge patch to the stored item, if `check` raises nothing of what comes of it; see `patch`."""
+        """Apply a merge patch, if `check` raises nothing of the stored item and of what comes of it; see `patch`."""
         if changes.get(self.resource.id_field, id) != id:
             raise ValidationFailed(
                 f"The id of {self.resource.one} cannot be changed",
@@ -129,10 +131,13 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
             current = tenancy.visible(current)
             if current is None:
                 raise self.not_found(id)
+            if check is not None:
+                check(self._parse(current.body))
             preconditions.check(current.revision)
             item = parse_model(self.resource.write_model, to_json(self._merged(current, changes)))
             tenancy.check(item)
-            check(item)
+            if check is not None:
+                check(item)
             return item
 
         return await self.store.write(Write(self.resource, id, decide, origin=origin))
@@ -143,13 +148,16 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         preconditions: Preconditions = NO_PRECONDITIONS,
         origin: Origin = NOBODY,
         tenancy: Tenancy = UNBOUND,
+        check: Callable[[M], object] | None = None,
     ) -> Written:
-        """Remove the stored item; see `delete`."""
+        """Remove the stored item, if `check` raises nothing of it; see `delete`."""
 
         def decide(current: Document | None) -> None:
             current = tenancy.visible(current)
             if current is None:
                 raise self.not_found(id)
+            if check is not None:
+                check(self._parse(current.body))
             preconditions.check(current.revision)
 
         return await self.store.write(Write(self.resource, id, decide, origin=origin))

@@ -33,6 +33,10 @@ class History:
     def __init__(self, store: SealedStore) -> None:
         self._store = store
 
+    async def knows(self, resource: Resource[Any], id: str) -> bool:
+        """Tell whether anything is or was stored under the id, as far as the log goes back."""
+        return await self._store.log.state(resource, id, (await self._store.log.bounds()).head) is not None
+
     async def read_at(
         self, resource: Resource[Any], id: str, revision: int, tenancy: Tenancy = UNBOUND, *, reveal: bool = False
     ) -> Document:

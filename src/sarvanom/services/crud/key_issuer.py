@@ -10,12 +10,10 @@ from sarvanom.backends.storage.contract import Document, Origin, Write, Written
 from sarvanom.security.api_keys import NewKey, derive_api_key, digest_of, hint_of, make_key
 from sarvanom.security.derived_keys import derive_key
 from sarvanom.security.principals import Principal
-from sarvanom.security.scopes import scopes_of
+from sarvanom.services.crud.authority import authority_of
 from sarvanom.services.crud.collections import StoredCollection
-from sarvanom.services.crud.conflicts import id_taken
 from sarvanom.services.crud.tenancy import tenancy_of
-from sarvanom.shared.errors import Forbidden
-from sarvanom.shared.models.key_models import ApiKey, Granted, Rotation
+from sarvanom.shared.models.key_models import ApiKey, Rotation
 from sarvanom.shared.resources import format_timestamp
 from sarvanom.shared.validation import parse_model
 
@@ -50,11 +48,10 @@ class KeyIssuer:
         """Store a new key.
 
         Raises:
-            Forbidden: it may do what the principal may not.
+            Forbidden: it may do what the principal may not, or for longer.
             ResourceConflict: the same request was made once, before its Idempotency-Key was forgotten.
         """
-        self.grant_check(principal)(item)
-        tenancy_of(principal).check(item)
+        (await authority_of(collection.store, principal)).check(item)
         made = self._make(principal, idempotency_key, "create")
         key = item.model_copy(
             update={
@@ -65,16 +62,7 @@ class KeyIssuer:
                 "previous_expires_at": None,
             }
         )
-        resource = collection.resource
-        bounds = await collection.store.log.bounds()
-        was_here = await collection.store.log.state(resource, made.id, bounds.head) is not None
-
-        def decide(current: Document | None) -> ApiKey:
-            if current is not None or was_here:
-                raise id_taken(resource)  # a key that was revoked stays so
-            return key
-
-        return Issued(await collection.store.write(Write(resource, made.id, decide, key, origin)), made.text)
+        return Issued(await collection.create_document(key, origin, tenancy_of(principal)), made.text)
 
     async def rotate(
         self,
@@ -89,10 +77,10 @@ class KeyIssuer:
 
         Raises:
             ResourceNotFound: there is no such key.
-            Forbidden: it may do what the principal may not.
+            Forbidden: it may do what the principal may not, or for longer.
         """
         made = self._make(principal, idempotency_key, "rotate", id)
-        check, tenancy = self.grant_check(principal), tenancy_of(principal)
+        authority, tenancy = await authority_of(collection.store, principal), tenancy_of(principal)
         overlap = timedelta(seconds=rotation.overlap_seconds)
         until = format_timestamp(self._clock() + overlap) if overlap else None
 
@@ -105,23 +93,10 @@ class KeyIssuer:
             stored["previous_expires_at"] = until
             stored |= {"digest": digest_of(made.text), "hint": hint_of(made.text)}
             rotated: ApiKey = parse_model(collection.resource.write_model, to_json(stored))
-            check(rotated)
+            authority.check(rotated)  # which may do what it might before
             return rotated
 
         return Issued(await collection.store.write(Write(collection.resource, id, decide, origin=origin)), made.text)
-
-    def grant_check(self, principal: Principal) -> Callable[[Granted], None]:
-        """Return the check that a key or an account may do no more than a principal; it raises `Forbidden`."""
-
-        def check(key: Granted) -> None:
-            if excess := scopes_of(key.roles, key.scopes) - principal.scopes:
-                raise Forbidden(f"Nobody grants more than it has; the caller lacks {', '.join(sorted(excess))}")
-            if principal.services is None:
-                return
-            if key.services is None or not principal.services.issuperset(key.services):
-                raise Forbidden("Nobody grants more than it has; the caller is bound to other services")
-
-        return check
 
     def _make(self, principal: Principal, idempotency_key: str | None, *purpose: str) -> NewKey:
         if idempotency_key is None:
