@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Final
 
 import structlog
@@ -16,6 +17,7 @@ from sarvanom.shared.models.crud_models import PaginationParams
 from sarvanom.shared.models.key_models import ApiKey, Role
 from sarvanom.shared.query_strings import build_query
 from sarvanom.shared.resources import KEYS
+from sarvanom.shared.validation import parse_model
 
 ADMINISTRATOR: Final = "key-administrator"
 _ORIGIN: Final = Origin("", "installation")
@@ -65,11 +67,11 @@ class Administrator:
         self._is_there = True
 
     async def _put(self, text: str) -> None:
-        """Store the key that was set, unless it is stored already."""
+        """Store the key that was set, unless it is stored already, and may do what it has to."""
         key = _administrator(text)
 
         def decide(current: Document | None) -> ApiKey:
-            if _has_digest(current, key.digest):
+            if current is not None and _kept(current.body) == _kept(key.to_json()):
                 raise id_taken(KEYS)
             return key
 
@@ -78,12 +80,27 @@ class Administrator:
 
     async def _make(self) -> None:
         """Make a key, unless somebody else does so at this moment: then his is the one."""
-        revoked = await self._revoked_digest()
-        text = await asyncio.to_thread(read_or_make_secret, self._file, lambda: make_key().text)
-        if digest_of(text) == revoked:
-            self._file.unlink()
-            text = await asyncio.to_thread(read_or_make_secret, self._file, lambda: make_key().text)
-        key = _administrator(text)
+        if await self._may_have_existed():
+            await self._renew()
+            return
+        text = await asyncio.to_thread(read_or_make_secret, self._file, _make_text)
+        if not await self._create(_administrator(text)):
+            current = await self._store.read(KEYS, ADMINISTRATOR)
+            if not _has_digest(current, digest_of(text)):
+                self._file.unlink(missing_ok=True)
+
+    async def _renew(self) -> None:
+        """Make a key whatever the file holds: that may be the text of one that was revoked or rotated away."""
+        made = self._file.with_name(f"{self._file.name}.{token_hex(8)}")
+        text = await asyncio.to_thread(read_or_make_secret, made, _make_text)
+        try:
+            if await self._create(_administrator(text)):
+                made.replace(self._file)
+        finally:
+            made.unlink(missing_ok=True)
+
+    async def _create(self, key: ApiKey) -> bool:
+        """Store the key if there is none; return whether it was stored."""
 
         def decide(current: Document | None) -> ApiKey:
             if current is not None:
@@ -93,17 +110,22 @@ class Administrator:
         try:
             await self._store.write(Write(KEYS, ADMINISTRATOR, decide, key, _ORIGIN))
         except ResourceConflict:
-            if not _has_digest(await self._store.read(KEYS, ADMINISTRATOR), key.digest):
-                self._file.unlink(missing_ok=True)
+            return False
+        return True
 
-    async def _revoked_digest(self) -> str | None:
-        """Return the digest of the administrator's key that was revoked last: it stays so."""
-        log = self._store.log
-        last = await log.state(KEYS, ADMINISTRATOR, (await log.bounds()).head)
-        before = None if last is None or last.previous is None else await log.change(last.previous)
-        if before is None or before.body is None:
-            return None
-        return ApiKey.model_validate_json(before.body).digest
+    async def _may_have_existed(self) -> bool:
+        """Tell whether the store ever had an administrator's key, or nobody can tell because its log was compacted."""
+        bounds = await self._store.log.bounds()
+        return bounds.floor > 0 or await self._store.log.state(KEYS, ADMINISTRATOR, bounds.head) is not None
+
+
+def _make_text() -> str:
+    return make_key().text
+
+
+def _kept(body: bytes) -> bytes:
+    """Return all of a key but what is stamped."""
+    return parse_model(KEYS.write_model, body).to_json()
 
 
 def _has_digest(document: Document | None, digest: str) -> bool:
