@@ -123,6 +123,8 @@ def test_rotation_tells_how_many_values_are_under_each_key(tmp_path: Path) -> No
         f"models: 0 values under key {OLD}",
         f"settings: 1 values under key {NEW}, the first",
         f"settings: 0 values under key {OLD}",
+        f"accounts: 0 values under key {NEW}, the first",
+        f"accounts: 0 values under key {OLD}",
         f"changes: 1 values under key {NEW}, the first",
         f"changes: 0 values under key {OLD}",
         f"idempotency_keys: 0 values under key {NEW}, the first",
