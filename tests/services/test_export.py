@@ -11,10 +11,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from sarvanom.security.api_keys import digest_of
+from sarvanom.security.api_keys import make_key as make_key_text
 from tests.harness.identity import ADMIN_HEADERS, BEARER
 from tests.harness.system import RunningProcess, running_system
-from tests.services.answers import data_of, fields_of, problem_of
+from tests.services.answers import data_of, fields_of, items_of, problem_of
 from tests.services.commands import run
+from tests.services.keys import make_key, using
 from tests.services.test_bulk import NDJSON, import_many, peaks
 
 MANY = 20_000
@@ -92,13 +95,57 @@ def test_what_is_exported_restores_and_exports_the_same(filled: RunningProcess, 
         assert "Line " in problem["detail"]
         before = peaks(empty)
         data = data_of(http.post("/import", content=text, headers=NDJSON), 200)
-        counts = {"cache": 1, "users": 1, "models": MANY, "datasets": 1, "settings": 1, "keys": 1}
+        counts = {"cache": 1, "users": 1, "models": MANY, "datasets": 1, "settings": 1, "keys": 1, "accounts": 0}
         assert data == {"revision": json.loads(text.partition(b"\n")[0])["revision"], "items": counts}
         assert untimed(http.get("/export").content) == untimed(text)
         problem_of(http.post("/import", content=text, headers=NDJSON), 409, "store_not_empty")
     grown = {name: size - before[name] for name, size in peaks(empty).items()}
     assert grown["gateway"] < 16 * 1024, grown  # it holds a line until it has judged it
     assert grown["crud"] < 96 * 1024, grown  # the page caches of three connections
+
+
+@pytest.mark.parametrize(
+    ("scopes", "reason"),
+    [
+        (["store:admin"], "takes keys:admin as well"),
+        (["store:admin", "keys:admin"], "the caller lacks "),
+        (["store:admin", "keys:admin", "models:read"], None),
+    ],
+    ids=["no keys", "fewer scopes", "the same scopes"],
+)
+@pytest.mark.parametrize("collection", ["keys", "accounts"])
+def test_who_restores_brings_nobody_in_who_may_do_more(
+    empty: RunningProcess, collection: str, scopes: list[str], reason: str | None
+) -> None:
+    grant = {"roles": [], "scopes": ["models:read"], "services": None, "service": "default"}
+    stamps = {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "revision": 2}
+    text = make_key_text().text
+    items = {
+        "keys": {"key_id": "k", "name": "k", "hint": "sk-x", "digest": digest_of(text)},
+        "accounts": {"account_id": "a", "password": "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2g"},
+    }
+    plain = {"resource": "settings", "item": {"setting_key": "s", "setting_value": 1, **stamps, "revision": 1}}
+    with httpx2.Client(base_url=empty.gateway_url, timeout=60, headers=ADMIN_HEADERS) as http:
+        key = make_key(http, scopes=scopes)["key"]
+        header = json.loads(http.get("/export").text.splitlines()[0])
+    lines = [
+        header,
+        plain,
+        {"resource": collection, "item": items[collection] | grant | stamps},
+        {"end": True, "items": 2},
+    ]
+    exported = "".join(json.dumps(line) + "\n" for line in lines)
+    with using(empty.gateway_url, key) as restorer:
+        answer = restorer.post("/import", content=exported, headers=NDJSON)
+        if reason is None:
+            assert data_of(answer, 200)["items"][collection] == 1
+            return
+        assert reason in problem_of(answer, 403, "forbidden")["detail"]
+        if "keys:admin" in scopes:
+            assert [one["name"] for one in items_of(restorer.get("/keys?sort=name"))] == ["administrator", "test"]
+        without = [lines[0], plain, {"end": True, "items": 1}]
+        restored = restorer.post("/import", content="".join(json.dumps(one) + "\n" for one in without), headers=NDJSON)
+        assert data_of(restored, 200)["items"]["settings"] == 1
 
 
 def test_exports_take_no_more_memory_than_pages(filled: RunningProcess) -> None:

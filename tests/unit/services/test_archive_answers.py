@@ -59,7 +59,7 @@ async def service(tmp_path: Path) -> AsyncIterator[StoredCRUDService]:
 
 def application(service: StoredCRUDService, clock: Clock) -> ASGIApp:
     app = FastAPI()
-    add_archive_routes(app, ArchiveAnswers(service.archive, clock))
+    add_archive_routes(app, ArchiveAnswers(service.archive, service.store, clock))
     return DirectDispatch(direct_routes(app), read_all)
 
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import IO, Any, Final
 
-from sarvanom.backends.storage.contract import Document, Store, Write
+from sarvanom.backends.storage.contract import Document, Restored, Store, Write
 from sarvanom.services.crud.conflicts import id_taken
 from sarvanom.services.crud.export_reader import ExportReader, read_batches
 from sarvanom.shared.changes import ChangeQuery
@@ -69,17 +69,22 @@ class StoredArchive(ArchiveContract):
                 return
             query = continued(query, page.next_cursor)
 
-    async def restore(self, chunks: AsyncIterable[bytes]) -> RestoreSummary:
+    async def restore(
+        self, chunks: AsyncIterable[bytes], check: Callable[[Restored], object] | None = None
+    ) -> RestoreSummary:
         """Take everything in and check it first, so that whoever sends slowly keeps nobody waiting.
 
+        Whatever `check` raises of a line refuses all of it.
         Keys that are there stay as they are: whoever restores has one of them.
         """
         if not await self._is_unused():
             raise StoreNotEmpty("The store is in use; an export is restored into one that was never used")
         with tempfile.TemporaryFile() as spool:
             reader = ExportReader()
-            async for _ in read_batches(_kept(chunks, spool), reader):
-                pass
+            async for batch in read_batches(_kept(chunks, spool), reader):
+                if check is not None:
+                    for restored in batch:
+                        check(restored)
             header = reader.finish()
             revisions = {"revision": header.revision, **header.sequences}
             kept = [write for resource in _ISSUED for write in await self._rewrites(resource)]

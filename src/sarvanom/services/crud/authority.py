@@ -8,6 +8,7 @@ from sarvanom.backends.storage.contract import Store
 from sarvanom.security.principals import Principal
 from sarvanom.security.scopes import scopes_of
 from sarvanom.shared.errors import Forbidden
+from sarvanom.shared.models.crud_models import ResourceModel
 from sarvanom.shared.models.key_models import ApiKey, Granted
 from sarvanom.shared.resources import KEYS
 
@@ -23,8 +24,9 @@ class Authority:
     principal: Principal
     ends_at: datetime | None = None
 
-    def check(self, item: Granted) -> None:
+    def check(self, item: ResourceModel) -> None:
         """Refuse a key or an account that may do what the principal may not, or for longer; raises `Forbidden`."""
+        assert isinstance(item, Granted)  # noqa: S101 (nothing else lets somebody in)
         principal = self.principal
         if excess := scopes_of(item.roles, item.scopes) - principal.scopes:
             raise Forbidden(f"{_NOBODY}; the caller lacks {', '.join(sorted(excess))}")

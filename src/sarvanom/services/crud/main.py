@@ -82,7 +82,7 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
     in_progress = CallsInProgress()
     add_resource_routes(app, StoreAnswers(service, KeyIssuer(secret), HashedFields(passwords), in_progress))
     add_log_routes(app, LogAnswers(store, Feed(store.log), in_progress))
-    add_archive_routes(app, ArchiveAnswers(service.archive))
+    add_archive_routes(app, ArchiveAnswers(service.archive, store))
     directory = KeyDirectory(store)
     register_key_directory(app, directory)
     lifetimes = Lifetimes(idle=settings.refresh_idle_seconds, absolute=settings.refresh_seconds)
