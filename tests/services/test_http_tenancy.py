@@ -58,7 +58,16 @@ def test_what_is_foreign_is_not_there(gateway: httpx2.Client, bound: httpx2.Clie
         past = bound.get(sample.path(id), params={"at_revision": created.headers["sarvanom-revision"]})
         problem_of(past, 404, "not_found")
     problem_of(bound.post(f"/{sample.collection}", json=ours), 409, "already_exists")
-    problem_of(bound.put(sample.path(id), json=ours, headers={"if-none-match": "*"}), 412, "precondition_failed")
+    tags = ("*", created.headers["etag"], '"0"')
+    asked = [*({"if-match": tag} for tag in tags), *({"if-none-match": tag} for tag in tags)]
+    for headers in [*asked, *({"if-match": tag, "if-none-match": "*"} for tag in tags)]:
+        for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE"):
+            body = {"PUT": ours, "PATCH": {}}.get(method)
+            answer = bound.request(method, sample.path(id), json=body, headers=headers)
+            is_creation = method == "PUT" and headers.get("if-none-match") == "*"
+            assert answer.status_code == (409 if is_creation else 404), (method, headers, answer.text)
+            assert not {"etag", "sarvanom-revision"} & set(answer.headers)
+            assert "revision" not in answer.text
     assert gateway.get(sample.path(id)).headers["etag"] == created.headers["etag"]
 
 
@@ -155,7 +164,12 @@ def test_undoing_is_for_what_is_theirs(gateway: httpx2.Client, bound: httpx2.Cli
     changed = write("PATCH", setting_value=2)
     assert data_of(bound.post(f"/revisions/{changed}/revert"), 200)["after"]["setting_value"] == 1
     left = write("PATCH", service="theirs")
-    problem_of(bound.post(f"/revisions/{left}/revert"), 403, "forbidden")  # it would be taken from others
+    later = write("PATCH", setting_value=3)
+    for revision in (changed, left):
+        problem = problem_of(
+            bound.post(f"/revisions/{revision}/revert"), 403, "forbidden"
+        )  # it would be taken from others
+        assert later not in problem["detail"]
     assert gateway.get(f"/settings/{id}").json()["data"]["service"] == "theirs"
 
 

@@ -104,8 +104,11 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         id = self.resource.id_of(item)
 
         def decide(current: Document | None) -> M:
-            if tenancy.visible(current) is None and not preconditions.creates:
-                raise self.not_found(id)
+            if tenancy.visible(current) is None:
+                if not preconditions.creates:
+                    raise self.not_found(id)
+                if current is not None:
+                    raise id_taken(self.resource)  # and nothing of its revision
             preconditions.check(None if current is None else current.revision)
             return item
 

@@ -112,10 +112,10 @@ class Batch:
         if key is not None and (known := self.keys.get(key.key)) is not None:
             return known.written(write)
         at = (write.resource.collection, write.id)
-        if write.revert is not None:
-            check_last_change(write, self._last_changes.get(at))
         place = self._place(write.resource, write.id)
         item = write.decide(place.stored)
+        if write.revert is not None:  # which tells of a later revision, if it was decided that it may be seen
+            check_last_change(write, self._last_changes.get(at))
         written = self._delete(write, place) if item is None else self._put(write, place, item)
         self._last_changes[at] = written.revision
         if key is not None:

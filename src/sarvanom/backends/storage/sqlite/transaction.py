@@ -65,9 +65,9 @@ class Transaction:
             return known.written(write)
         statements = resource_statements(write.resource, DIALECT)
         before = self._current(write.resource, statements, write.id)
-        if write.revert is not None:
-            check_last_change(write, self._last_change(write))
         item = write.decide(before)
+        if write.revert is not None:  # which tells of a later revision, if it was decided that it may be seen
+            check_last_change(write, self._last_change(write))
         written = self._change(write, statements, before, item)
         if key is not None:
             self._pending.add_key(key_row_of(key, write, written, self._moment))
