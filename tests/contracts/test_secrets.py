@@ -150,6 +150,35 @@ async def test_a_patch_merges_into_a_secret_object(service: CRUDServiceContract)
     assert (await service.settings.get(other, reveal=True)).setting_value == {"b": 2, "c": 3}
 
 
+async def test_a_mask_inside_of_a_secret_keeps_what_the_secret_holds_there(service: CRUDServiceContract) -> None:
+    id, other = new_id(), new_id()
+    inside: dict[str, JsonValue] = {"token": "REAL", "u": 1, "deep": {"a": {"b": "hush"}, "list": ["one"]}}
+    parameters: dict[str, JsonValue] = {"credentials": inside, "x": {"api_key": {"k": "two"}}}
+    await service.models.create(model(id, parameters))
+    sent: list[JsonValue] = [
+        {"token": MASK},
+        {"token": MASK, "deep": {"a": MASK}},
+        {"deep": {"a": {"b": MASK}}, "u": 1},
+    ]
+    for credentials in sent:
+        changes: dict[str, JsonValue] = {"credentials": credentials, "x": {"api_key": {"k": MASK}}}
+        assert (await service.models.patch(id, {"parameters": changes})).parameters["credentials"] == MASK
+        await check_plain(service, id, parameters)
+    await service.models.patch(id, {"parameters": {"credentials": {"token": MASK, "u": 2}}})
+    await check_plain(service, id, parameters | {"credentials": inside | {"u": 2}})
+    await service.models.replace(model(id, {"credentials": {"token": MASK, "new": "n"}, "x": MASK}))
+    await check_plain(service, id, {"credentials": {"token": "REAL", "new": "n"}, "x": MASK})
+    await service.settings.create(setting(other, {"a": {"b": 1}, "c": 2}))
+    await service.settings.patch(other, {"setting_value": {"a": {"b": MASK}, "c": 3}})
+    assert (await service.settings.get(other, reveal=True)).setting_value == {"a": {"b": 1}, "c": 3}
+    await service.settings.replace(setting(other, {"a": MASK}))
+    assert (await service.settings.get(other, reveal=True)).setting_value == {"a": {"b": 1}}
+    line = setting(other, {"a": MASK, "d": 4}).to_json()
+    [result] = [one async for one in service.settings.import_lines([line], on_conflict=OnConflict.REPLACE)]
+    assert result.status == 200
+    assert (await service.settings.get(other, reveal=True)).setting_value == {"a": {"b": 1}, "d": 4}
+
+
 async def test_a_removed_secret_is_gone(service: CRUDServiceContract) -> None:
     id = new_id()
     await service.models.create(model(id, {"api_key": "sk-one", "token": "two"}))
@@ -185,6 +214,9 @@ async def test_what_was_encrypted_is_stored_in_plain_only_if_it_is_sent_anew(
     with pytest.raises(ValidationFailed):
         await service.settings.replace(setting(id, MASK, encrypted=False))
     assert (await service.settings.get(id)).setting_value == MASK
+    with pytest.raises(ValidationFailed):
+        await service.settings.replace(setting(id, {"a": MASK}, encrypted=False))
+    assert (await service.settings.get(id, reveal=True)).setting_value == {"a": 1}
     anew = await service.settings.patch(id, {"encrypted": False, "setting_value": "anew"})
     assert (anew.setting_value, anew.encrypted) == ("anew", False)
 
@@ -195,6 +227,8 @@ async def test_stars_are_an_ordinary_value_of_an_ordinary_setting(service: CRUDS
     assert (await kept(service, id))["setting_value"] == MASK
     with pytest.raises(ValidationFailed):
         await service.settings.patch(id, {"encrypted": True, "setting_value": MASK})
+    below: JsonValue = {"a": [MASK]}
+    assert (await service.settings.replace(setting(id, below, encrypted=False))).setting_value == below
 
 
 WITHOUT_MEANING: Final[dict[str, tuple[dict[str, JsonValue], str]]] = {
@@ -210,6 +244,15 @@ WITHOUT_MEANING: Final[dict[str, tuple[dict[str, JsonValue], str]]] = {
         "parameters.nested.list.1",
     ),
     "a number that became another kind": ({"nested": {"list": {"token": MASK}}}, "parameters.nested.list.token"),
+    "a mask for nothing inside of a secret": ({"credentials": {"other": MASK}}, "parameters.credentials.other"),
+    "a mask inside of what is no object": ({"api_key": {"x": MASK}}, "parameters.api_key.x"),
+    "a mask too deep inside of a secret": ({"credentials": {"user": {"x": MASK}}}, "parameters.credentials.user.x"),
+    "a mask in a list inside of a secret": ({"credentials": {"l": ["a", MASK]}}, "parameters.credentials.l.1"),
+    "a mask inside of a secret in a list": (
+        {"nested": {"list": [{"host": "a", "token": {"x": MASK}}]}},
+        "parameters.nested.list.0",
+    ),
+    "a mask inside of a new secret": ({"token": [{"x": MASK}]}, "parameters.token.0.x"),
     "a sealed value": ({"api_key": {"$sealed": "v1.0123456789abcdef.AAAA"}}, ""),
     "a sealed value below a secret": ({"credentials": {"x": [{"$sealed": "x"}]}}, ""),
     "a sealed value that is none": ({"temperature": {"$sealed": 1, "more": 2}}, ""),

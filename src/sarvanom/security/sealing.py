@@ -10,12 +10,14 @@ from sarvanom.security.encryption import KeyMissing, SealBroken, key_id
 from sarvanom.security.keyring import Keyring
 from sarvanom.security.sealed_text import MARKER, MEMBER, is_sealed, mask, refuse_planted
 from sarvanom.security.secret_places import (
+    Open,
     below,
     change_sealed,
     change_secrets,
     find_secrets,
+    has_mask,
+    keep_secret,
     keep_stored,
-    kept,
     refusal,
     sealed_places,
 )
@@ -42,12 +44,12 @@ class Sealer:
     def secrets_of(self, resource: Resource[Any], item: ResourceModel) -> list[Any]:
         """Return what is secret in an item; masks in it stand for what is stored.
 
-        A mask is also returned where nothing is to be secret any more: it may stand for what was.
+        What has a mask is also returned where nothing is to be secret any more: it may stand for what was.
         """
         secret, value = _field(resource, item)
         if secret.flag is None:
             return find_secrets({secret.field: value})
-        return [value] if getattr(item, secret.flag) or value == MASK else []
+        return [value] if getattr(item, secret.flag) or has_mask(value) else []
 
     def seal(self, resource: Resource[Any], item: ResourceModel) -> ResourceModel:
         """Return the item with its secrets sealed; those that are sealed stay as they are. The same if it has none.
@@ -78,11 +80,15 @@ class Sealer:
         """
         secret, value = _field(resource, item)
         place = f"/{secret.field}"
+
+        def open(sealed: str, place: str) -> Any:
+            return self._opened(resource, resource.id_of(item), sealed, place)
+
         if secret.flag is None:
-            value = self._kept(secret, value, stored)
+            value = self._kept(secret, value, stored, open)
         elif getattr(item, secret.flag):
-            value = kept(_before(secret, stored), place) if value == MASK else value
-        elif is_sealed(value) or (value == MASK and is_sealed(_before(secret, stored))):
+            value = keep_secret(value, _before(secret, stored), place, open)
+        elif is_sealed(value) or (has_mask(value) and is_sealed(_before(secret, stored))):
             raise refusal(place, _ANEW)
         return self.seal(resource, item.model_copy(update={secret.field: value}))
 
@@ -149,7 +155,7 @@ class Sealer:
         checked: set[str] = set()
 
         def check(value: Any, place: str) -> Any:
-            if value == MASK:
+            if has_mask(value):
                 raise refusal(place, f"{MASK} is no secret: export everything to keep secrets")
             if is_sealed(value):
                 self._check_opens(resource, resource.id_of(item), value[MEMBER], place)
@@ -174,12 +180,12 @@ class Sealer:
         except SealBroken:
             raise refusal(place, "Does not open: it was changed, or sealed for another place") from None
 
-    def _kept(self, secret: Secret, value: Any, stored: bytes | None) -> Any:
+    def _kept(self, secret: Secret, value: Any, stored: bytes | None, open: Open) -> Any:
         """Return a value with what is stored where it holds masks."""
         given = {secret.field: value}
-        if MASK not in find_secrets(given):
+        if not any(map(has_mask, find_secrets(given))):
             return value
-        return keep_stored(given, {secret.field: _before(secret, stored)}, "")[secret.field]
+        return keep_stored(given, {secret.field: _before(secret, stored)}, "", open)[secret.field]
 
     def _opened_where(self, resource: Resource[Any], id: str, target: Any, patch: Any, place: str) -> Any:
         """Open what a patch merges into."""

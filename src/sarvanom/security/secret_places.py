@@ -12,6 +12,8 @@ _CONTAINERS: Final = (dict, list)
 
 type Change = Callable[[Any, str], Any]
 """Told a value and its place, returns what is to stand there."""
+type Open = Callable[[str, str], Any]
+"""Told a sealed text and its place, returns what was sealed."""
 
 
 def find_secrets(value: Any) -> list[Any]:
@@ -76,8 +78,8 @@ def sealed_places(value: Any, place: str) -> Iterator[str]:
             yield from sealed_places(item, below(place, index))
 
 
-def keep_stored(value: Any, stored: Any, place: str) -> Any:
-    """Return the value with each mask replaced by what is stored in its place.
+def keep_stored(value: Any, stored: Any, place: str, open: Open) -> Any:
+    """Return the value with each mask replaced by what is stored in its place, also those inside of secrets.
 
     In a list places shift: there a mask stands for the secret of an element that is otherwise as it was read, in the
     same place.
@@ -87,7 +89,9 @@ def keep_stored(value: Any, stored: Any, place: str) -> Any:
     """
     if isinstance(value, dict):
         before = stored if isinstance(stored, dict) else {}
-        return {name: _keep_member(name, item, before.get(name), below(place, name)) for name, item in value.items()}
+        return {
+            name: _keep_member(name, item, before.get(name), below(place, name), open) for name, item in value.items()
+        }
     if isinstance(value, list):
         elements = stored if isinstance(stored, list) else []
         padded = [*elements, *[None] * (len(value) - len(elements))]
@@ -95,14 +99,47 @@ def keep_stored(value: Any, stored: Any, place: str) -> Any:
     return value
 
 
-def _keep_member(name: str, value: Any, stored: Any, place: str) -> Any:
-    if not is_secret_name(name):
-        return keep_stored(value, stored, place)
-    return kept(stored, place) if value == MASK else value
+def _keep_member(name: str, value: Any, stored: Any, place: str, open: Open) -> Any:
+    return (keep_secret if is_secret_name(name) else keep_stored)(value, stored, place, open)
+
+
+def keep_secret(value: Any, stored: Any, place: str, open: Open) -> Any:
+    """Return a secret with masks replaced: if it is one, by the sealed value, and inside of it by what that holds.
+
+    Raises:
+        ValidationFailed: a mask stands for nothing that is stored.
+    """
+    if value == MASK:
+        return kept(stored, place)
+    if not has_mask(value):
+        return value
+    return _filled(value, open(stored[MEMBER], place) if is_sealed(stored) else None, place)
+
+
+def _filled(value: Any, opened: Any, place: str) -> Any:
+    """Return what is inside of a secret with each mask replaced by what was sealed in its place."""
+    if value == MASK:
+        if opened is None or has_mask(opened):
+            raise _nothing(place)
+        return opened
+    if isinstance(value, dict):
+        before = opened if isinstance(opened, dict) else {}
+        return {name: _filled(item, before.get(name), below(place, name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, None, below(place, index)) for index, item in enumerate(value)]
+    return value
+
+
+def has_mask(value: Any) -> bool:
+    """Tell whether a JSON value is a mask, or holds one at any depth."""
+    if not isinstance(value, _CONTAINERS):
+        return bool(value == MASK)
+    items = value.values() if isinstance(value, dict) else value
+    return MASK in items or any(has_mask(item) for item in items if isinstance(item, _CONTAINERS))
 
 
 def _keep_element(value: Any, stored: Any, place: str) -> Any:
-    if MASK not in find_secrets(value):
+    if not any(map(has_mask, find_secrets(value))):
         return value
     if _canonical(value) != _canonical(change_secrets(stored, place, lambda *_: MASK)):
         raise refusal(place, f"Is not as it was read: send the secrets below it anew, not {MASK}")
@@ -112,13 +149,17 @@ def _keep_element(value: Any, stored: Any, place: str) -> Any:
 def kept(stored: Any, place: str) -> Any:
     """Return the sealed value that a mask stands for; raises `ValidationFailed` if there is none."""
     if not is_sealed(stored):
-        raise refusal(place, f"{MASK} stands for a secret that is stored, and there is none: send the secret")
+        raise _nothing(place)
     return stored
 
 
 def below(place: str, part: str | int) -> str:
     """Return the place of a member or an element."""
     return f"{place}/{str(part).replace('~', '~0').replace('/', '~1')}"
+
+
+def _nothing(place: str) -> ValidationFailed:
+    return refusal(place, f"{MASK} stands for a secret that is stored, and there is none: send the secret")
 
 
 def refusal(place: str, message: str) -> ValidationFailed:

@@ -161,6 +161,7 @@ def test_an_export_whose_secrets_do_not_open_is_refused_with_the_reason() -> Non
     elsewhere = model({"a": item.model_dump()["parameters"]["api_key"]})
     assert refused(elsewhere) == ["parameters.a: Is sealed, and no secret stands here"]
     assert refused(model({"api_key": MASK}))[0].startswith(f"parameters.api_key: {MASK} is no secret")
+    assert refused(model({"api_key": {"x": [MASK]}}))[0].startswith(f"parameters.api_key: {MASK} is no secret")
     assert refused(model({"a": {MEMBER: 1, "b": 2}}))[0].startswith(": Must have no member $sealed")
     whole = SEALER.seal(SETTINGS, SystemSetting(setting_key="s", setting_value="hush", encrypted=True))
     assert refused(whole.model_copy(update={"encrypted": False})) == [

@@ -24,10 +24,10 @@ from sarvanom.backends.storage.contract import (
 from sarvanom.security.encryption import KeyMissing, SealBroken
 from sarvanom.security.sealed_text import MARKER, mask, refuse_planted
 from sarvanom.security.sealing import Sealer
+from sarvanom.security.secret_places import has_mask
 from sarvanom.services.crud.masked_log import MaskedLog
 from sarvanom.shared.errors import FieldError, InternalError, SarvanOMError, ServiceUnavailable, ValidationFailed
 from sarvanom.shared.models.crud_models import CacheStats, ResourceModel
-from sarvanom.shared.models.secret_fields import MASK
 from sarvanom.shared.queries import Condition, ListQuery
 from sarvanom.shared.resources import Resource
 
@@ -138,7 +138,7 @@ class SealedStore(Store):
             case []:
                 write.text = text
                 return write
-            case secrets if MASK in secrets:
+            case secrets if any(map(has_mask, secrets)):
                 return replace(write, decide=self._settled(write), item=None, text=None)
         sealed = self._sealer.seal(resource, item)
 
@@ -153,7 +153,8 @@ class SealedStore(Store):
             item = write.decide(current)
             if item is None:
                 return None
-            return self._sealer.settle(write.resource, item, None if current is None else current.body)
+            with _explained():
+                return self._sealer.settle(write.resource, item, None if current is None else current.body)
 
         return decide
 
