@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import httpx2
+import orjson
 import pytest
 
 from sarvanom.security.api_keys import is_well_formed
@@ -145,9 +146,21 @@ def test_a_gateway_with_another_secret_is_told_nothing(tmp_path: Path) -> None:
         key = (tmp_path / "admin-key").read_text().strip()
         other = RunningProcess(("gateway",), tmp_path / "other", crud_port=system.crud_port, is_given_identity=False)
         try:
-            other.start(f"{other.gateway_url}/ready")
-            answer = httpx2.get(f"{other.gateway_url}/users", headers={"Authorization": f"Bearer {key}"})
-            assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
-            assert "does not know this gateway" in answer.json()["detail"]
+            other.start(f"{other.gateway_url}/health")
+            for _ in range(3):
+                answer = httpx2.get(f"{other.gateway_url}/users", headers={"Authorization": f"Bearer {key}"})
+                assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
+                assert "does not know this gateway" in answer.json()["detail"]
+            ready = httpx2.get(f"{other.gateway_url}/ready")
+            assert ready.status_code == 503
+            (check,) = ready.json()["checks"]
+            for words in ("crud does not know this gateway", "SARVANOM_INTERNAL_SECRET", "internal-secret"):
+                assert words in check["error"]
+            assert str(tmp_path) not in ready.text
         finally:
             other.stop()
+        logged = [orjson.loads(line) for line in other.log.read_text().splitlines()]
+    secret = str(tmp_path / "other" / "internal-secret")
+    warned = [line["secret_from"] for line in logged if line["event"] == "crud does not know this gateway"]
+    assert warned == [secret]
+    assert [line["file"] for line in logged if line["event"] == "made an internal secret"] == [secret]

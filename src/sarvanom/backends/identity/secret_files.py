@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 INTERNAL_SECRET: Final = "internal-secret"  # noqa: S105 (the name of a file)
 ADMIN_KEY: Final = "admin-key"
 _OWNER_ONLY: Final = 0o600
 _MIN_LENGTH: Final = 32
 _MAX_LENGTH: Final = 4096
+_log = structlog.get_logger()
 
 
 class SecretFileRefused(OSError):
@@ -38,7 +41,9 @@ def read_secret(path: Path) -> str | None:
     return text
 
 
-def read_or_make_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
+def read_or_make_secret(
+    path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(32), what: str = "a secret"
+) -> str:
     """Return the secret in a file; if there is no file it is made, whole or not at all, also by several at once.
 
     Raises:
@@ -57,6 +62,7 @@ def read_or_make_secret(path: Path, make: Callable[[], str] = lambda: secrets.to
             os.fsync(file.fileno())
         with contextlib.suppress(FileExistsError):  # somebody else was first
             os.link(made, path)
+            _log.info(f"made {what}", file=str(path))
     finally:
         made.unlink(missing_ok=True)
     kept = read_secret(path)
@@ -67,7 +73,7 @@ def read_or_make_secret(path: Path, make: Callable[[], str] = lambda: secrets.to
 
 def internal_secret(given: str | None, folder: Path) -> bytes:
     """Return what the services of an installation have in common: what was set, or what its file holds."""
-    return (given or read_or_make_secret(folder / INTERNAL_SECRET)).encode()
+    return (given or read_or_make_secret(folder / INTERNAL_SECRET, what="an internal secret")).encode()
 
 
 def _check(path: Path, status: os.stat_result) -> None:

@@ -19,6 +19,7 @@ from sarvanom.shared.resources import KEYS
 
 ADMINISTRATOR: Final = "key-administrator"
 _ORIGIN: Final = Origin("", "installation")
+_WHAT: Final = "an administrator's key"
 _RETRY_SECONDS: Final = 0.25
 _log = structlog.get_logger()
 
@@ -79,10 +80,10 @@ class Administrator:
     async def _make(self) -> None:
         """Make a key, unless somebody else does so at this moment: then his is the one."""
         revoked = await self._revoked_digest()
-        text = await asyncio.to_thread(read_or_make_secret, self._file, lambda: make_key().text)
+        text = await asyncio.to_thread(read_or_make_secret, self._file, lambda: make_key().text, _WHAT)
         if digest_of(text) == revoked:
             self._file.unlink()
-            text = await asyncio.to_thread(read_or_make_secret, self._file, lambda: make_key().text)
+            text = await asyncio.to_thread(read_or_make_secret, self._file, lambda: make_key().text, _WHAT)
         key = _administrator(text)
 
         def decide(current: Document | None) -> ApiKey:
