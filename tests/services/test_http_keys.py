@@ -155,6 +155,11 @@ def test_nobody_grants_more_than_it_has(http: httpx2.Client, lesser: httpx2.Clie
     strong = make_key(http, roles=["admin"], service="s", services=["s"])
     problem_of(lesser.post(f"/keys/{strong['key_id']}/rotate", json={}), 403, "forbidden")
     problem_of(lesser.patch(f"/keys/{strong['key_id']}", json={"name": "m"}), 403, "forbidden")
+    endings: list[dict[str, Any]] = [{"roles": []}, {"roles": ["viewer"]}, {"expires_at": "2026-01-01T00:00:00Z"}]
+    for narrowed in endings:
+        problem_of(lesser.patch(f"/keys/{strong['key_id']}", json=narrowed), 403, "forbidden")
+    problem_of(lesser.delete(f"/keys/{strong['key_id']}"), 403, "forbidden")
+    assert data_of(http.get(f"/keys/{strong['key_id']}"), 200)["revision"] == strong["revision"]
     assert data_of(lesser.post(f"/keys/{key['key_id']}/rotate", json={}), 200)["key"]
     foreign = make_key(http)
     for answer in (
@@ -165,6 +170,17 @@ def test_nobody_grants_more_than_it_has(http: httpx2.Client, lesser: httpx2.Clie
     ):
         problem_of(answer, 404, "not_found")
     assert {one["service"] for one in items_of(lesser.get("/keys?limit=1000"))} == {"s"}
+
+
+def test_who_administers_keys_alone_ends_no_administrator(gateway: httpx2.Client, system: RunningProcess) -> None:
+    weak, strong = make_key(gateway, scopes=["keys:admin"]), make_key(gateway, roles=["admin"])
+    with using(system.gateway_url, weak["key"]) as client:
+        for id in (strong["key_id"], "key-administrator"):
+            problem_of(client.delete(f"/keys/{id}"), 403, "forbidden")
+            problem_of(client.patch(f"/keys/{id}", json={"roles": []}), 403, "forbidden")
+        own = make_key(client)
+        assert client.delete(f"/keys/{own['key_id']}").status_code == 204
+        assert client.delete(f"/keys/{weak['key_id']}").status_code == 204
 
 
 def test_rotated_key_and_the_one_before_are_good_until_the_overlap_ends(

@@ -116,15 +116,20 @@ class StoreAnswers:
 
     async def _patch(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
         origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
-        check = self._issuer.grant_check(call.principal) if call.resource.grants else _accept
         changes = await self._hashed.patch(call.resource, call.id, call.item)
-        written = await collection.patch_document(call.id, changes, call.preconditions, origin, tenancy, check)
+        written = await collection.patch_document(
+            call.id, changes, call.preconditions, origin, tenancy, self._check(call)
+        )
         return self._written(call, Operation.PATCH, written)
 
     async def _delete(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
         origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
-        written = await collection.delete_document(call.id, call.preconditions, origin, tenancy)
+        written = await collection.delete_document(call.id, call.preconditions, origin, tenancy, self._check(call))
         return Answer(204, _revision_headers(written))
+
+    def _check(self, call: ResourceCall) -> Callable[[Any], object] | None:
+        """Return what refuses to change or delete what may do more than who asks, where items grant something."""
+        return self._issuer.grant_check(call.principal) if call.resource.grants else None
 
     async def _list(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
         assert call.query is not None  # noqa: S101 (a list is parsed with its query)
@@ -201,10 +206,6 @@ _OUTCOMES: Final = {
     Operation.STATS: "{1} counted",
     Operation.ROTATE: "{0} rotated",
 }
-
-
-def _accept(_: object) -> None:
-    """Refuse nothing."""
 
 
 def _etag(document: Document) -> tuple[bytes, bytes]:

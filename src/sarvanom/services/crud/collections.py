@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 from sarvanom.backends.storage.contract import NOBODY, Document, DocumentPage, Origin, Removed, Write, Written
 from sarvanom.services.crud.archive import StoredArchive
 from sarvanom.services.crud.bulk_lines import LineImport, import_lines
-from sarvanom.services.crud.conflicts import id_taken
+from sarvanom.services.crud.conflicts import id_taken, id_used
 from sarvanom.services.crud.history import History
 from sarvanom.services.crud.sealed_store import SealedStore
 from sarvanom.services.crud.stored_log import StoredLog
@@ -73,15 +73,24 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         self.history = History(store)
 
     async def create_document(self, item: M, origin: Origin = NOBODY, tenancy: Tenancy = UNBOUND) -> Written:
-        """Store a new item; see `create`."""
+        """Store a new item; see `create`. Who was granted something once keeps its id for itself."""
         tenancy.check(item)
+        id = self.resource.id_of(item)
+        was_here = self.resource.grants and await self._was_here(id)
 
         def decide(current: Document | None) -> M:
             if current is not None:
                 raise id_taken(self.resource)
+            if was_here:
+                raise id_used(self.resource)
             return item
 
-        return await self.store.write(Write(self.resource, self.resource.id_of(item), decide, item, origin))
+        return await self.store.write(Write(self.resource, id, decide, item, origin))
+
+    async def _was_here(self, id: str) -> bool:
+        """Tell whether the log knows of an item with this id, deleted or not."""
+        bounds = await self.store.log.bounds()
+        return await self.store.log.state(self.resource, id, bounds.head) is not None
 
     async def read_document(
         self, id: str, tenancy: Tenancy = UNBOUND, *, at_revision: int | None = None, reveal: bool = False
@@ -116,9 +125,9 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         preconditions: Preconditions = NO_PRECONDITIONS,
         origin: Origin = NOBODY,
         tenancy: Tenancy = UNBOUND,
-        check: Callable[[M], object] = lambda _: None,
+        check: Callable[[M], object] | None = None,
     ) -> Written:
-        """Apply a merge patch to the stored item, if `check` raises nothing of what comes of it; see `patch`."""
+        """Apply a merge patch, if `check` raises nothing of what is stored and of what comes of it; see `patch`."""
         if changes.get(self.resource.id_field, id) != id:
             raise ValidationFailed(
                 f"The id of {self.resource.one} cannot be changed",
@@ -132,7 +141,9 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
             preconditions.check(current.revision)
             item = parse_model(self.resource.write_model, to_json(self._merged(current, changes)))
             tenancy.check(item)
-            check(item)
+            if check is not None:
+                check(self._parse(current.body))
+                check(item)
             return item
 
         return await self.store.write(Write(self.resource, id, decide, origin=origin))
@@ -143,14 +154,17 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         preconditions: Preconditions = NO_PRECONDITIONS,
         origin: Origin = NOBODY,
         tenancy: Tenancy = UNBOUND,
+        check: Callable[[M], object] | None = None,
     ) -> Written:
-        """Remove the stored item; see `delete`."""
+        """Remove the stored item, if `check` raises nothing of it; see `delete`."""
 
         def decide(current: Document | None) -> None:
             current = tenancy.visible(current)
             if current is None:
                 raise self.not_found(id)
             preconditions.check(current.revision)
+            if check is not None:
+                check(self._parse(current.body))
 
         return await self.store.write(Write(self.resource, id, decide, origin=origin))
 

@@ -12,7 +12,7 @@ from sarvanom.security.derived_keys import derive_key
 from sarvanom.security.principals import Principal
 from sarvanom.security.scopes import scopes_of
 from sarvanom.services.crud.collections import StoredCollection
-from sarvanom.services.crud.conflicts import id_taken
+from sarvanom.services.crud.conflicts import id_taken, id_used
 from sarvanom.services.crud.tenancy import tenancy_of
 from sarvanom.shared.errors import Forbidden
 from sarvanom.shared.models.key_models import ApiKey, Granted, Rotation
@@ -70,8 +70,10 @@ class KeyIssuer:
         was_here = await collection.store.log.state(resource, made.id, bounds.head) is not None
 
         def decide(current: Document | None) -> ApiKey:
-            if current is not None or was_here:
-                raise id_taken(resource)  # a key that was revoked stays so
+            if current is not None:
+                raise id_taken(resource)
+            if was_here:
+                raise id_used(resource)  # a key that was revoked stays so
             return key
 
         return Issued(await collection.store.write(Write(resource, made.id, decide, key, origin)), made.text)
