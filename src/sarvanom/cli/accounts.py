@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 
 from sarvanom.cli.clients import connect_client, one_line
-from sarvanom.cli.gateway_commands import allowed, gateway_command, grant_options, run_command
+from sarvanom.cli.gateway_commands import allowed, gateway_command, grant_options, granted_fields, run_command
 from sarvanom.shared.models.account_models import Account
 from sarvanom.shared.models.crud_models import PaginationParams
 from sarvanom.shared.resources import ACCOUNTS
@@ -63,13 +63,7 @@ def _read_password() -> str:
 
 def _create_command(url: str, api_key: str | None, **fields: Any) -> None:
     """Make an account that logs in as NAME; its password is asked for, or is the first line of standard input."""
-    given: dict[str, JsonValue] = {
-        "account_id": fields["name"],
-        "password": _read_password(),
-        "roles": list(fields["role"]),
-        "scopes": list(fields["scope"]),
-        "services": list(fields["bound_to"]) or None,
-    }
+    given = {"account_id": fields["name"], "password": _read_password(), **granted_fields(fields)}
     run_command(_create, url, api_key=api_key, fields=given)
 
 

@@ -1,10 +1,11 @@
 """What the commands have in common that manage keys and accounts through a gateway."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import click
+from pydantic import JsonValue
 
 from sarvanom.cli.clients import explain, gateway_options
 from sarvanom.shared.errors import SarvanOMError
@@ -30,7 +31,18 @@ def grant_options() -> list[click.Option]:
         click.Option(["--role"], multiple=True, type=click.Choice([role.value for role in Role])),
         click.Option(["--scope"], multiple=True, help="Such as users:read; can be given several times."),
         click.Option(["--bound-to"], multiple=True, help="A service that alone is seen; several times for several."),
+        click.Option(["--service"], help="The service that owns it; left out, the only one that you are bound to."),
     ]
+
+
+def granted_fields(given: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """Return what those options say, as fields of a key or an account."""
+    fields: dict[str, JsonValue] = {
+        "roles": list(given["role"]),
+        "scopes": list(given["scope"]),
+        "services": list(given["bound_to"]) or None,
+    }
+    return fields if given["service"] is None else fields | {"service": given["service"]}
 
 
 def allowed(granted: Granted) -> tuple[str, str]:

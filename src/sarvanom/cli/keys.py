@@ -6,7 +6,7 @@ import click
 from pydantic import JsonValue
 
 from sarvanom.cli.clients import connect_client, one_line
-from sarvanom.cli.gateway_commands import allowed, gateway_command, grant_options, run_command
+from sarvanom.cli.gateway_commands import allowed, gateway_command, grant_options, granted_fields, run_command
 from sarvanom.shared.models.crud_models import PaginationParams
 from sarvanom.shared.models.key_models import MAX_OVERLAP_SECONDS, ApiKey, IssuedApiKey
 
@@ -55,13 +55,7 @@ def _line(key: ApiKey) -> str:
 
 def _create_command(url: str, api_key: str | None, expires_at: str | None, **fields: Any) -> None:
     """Make a key called NAME and write it to standard output, once."""
-    given = {
-        "name": fields["name"],
-        "roles": list(fields["role"]),
-        "scopes": list(fields["scope"]),
-        "services": list(fields["bound_to"]) or None,
-        "expires_at": expires_at,
-    }
+    given = {"name": fields["name"], **granted_fields(fields), "expires_at": expires_at}
     run_command(_create, url, api_key=api_key, fields=given)
 
 

@@ -74,7 +74,7 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
 
     async def create_document(self, item: M, origin: Origin = NOBODY, tenancy: Tenancy = UNBOUND) -> Written:
         """Store a new item; see `create`. Who was granted something once keeps its id for itself."""
-        tenancy.check(item)
+        item = tenancy.owned(item)
         id = self.resource.id_of(item)
         was_here = self.resource.grants and await self._was_here(id)
 
@@ -107,7 +107,7 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         self, item: M, preconditions: Preconditions, origin: Origin = NOBODY, tenancy: Tenancy = UNBOUND
     ) -> Written:
         """Put the item in the place of the stored one; see `replace`."""
-        tenancy.check(item)
+        item = tenancy.owned(item)
         id = self.resource.id_of(item)
 
         def decide(current: Document | None) -> M:

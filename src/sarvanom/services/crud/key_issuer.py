@@ -54,7 +54,7 @@ class KeyIssuer:
             ResourceConflict: the same request was made once, before its Idempotency-Key was forgotten.
         """
         self.grant_check(principal)(item)
-        tenancy_of(principal).check(item)
+        item = tenancy_of(principal).owned(item)
         made = self._make(principal, idempotency_key, "create")
         key = item.model_copy(
             update={
