@@ -48,6 +48,8 @@ def test_accounts_are_made_listed_changed_and_ended(tmp_path: Path) -> None:
         assert weak.returncode == 1
         assert "Must have at least 15 characters" in weak.stderr
         assert "short" not in weak.stderr
+        spaced = run(["accounts", "create", "bo b"], tmp_path, settings, typed=f"{PASSWORD}\n")
+        assert (spaced.returncode, "Must be 1 to" in spaced.stderr, "[" in spaced.stderr) == (1, True, False)
 
 
 def ended(realm: Realm, token: str) -> bool:

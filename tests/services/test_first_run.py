@@ -49,7 +49,8 @@ def test_the_first_start_makes_a_key_and_shows_it_once(tmp_path: Path) -> None:
 def test_the_commands_find_the_key_by_themselves_on_this_machine(tmp_path: Path) -> None:
     with running(fresh(tmp_path)) as system:
         url = system.gateway_url
-        settings = {"SARVANOM_DATA_DIR": str(tmp_path), "SARVANOM_API_KEY": "", "SARVANOM_URL": url}
+        settings = {"SARVANOM_DATA_DIR": str(tmp_path), "SARVANOM_URL": url}
+        settings |= {"SARVANOM_API_KEY": "", "SARVANOM_ADMIN_KEY": ""}
         made = run(["keys", "create", "reader", "--role", "viewer", "--bound-to", "s"], tmp_path, settings)
         assert (made.returncode, made.stdout.count("\n")) == (0, 1), made.stderr
         key = made.stdout.strip()
@@ -68,10 +69,38 @@ def test_the_commands_find_the_key_by_themselves_on_this_machine(tmp_path: Path)
         again = run(["keys", "revoke", found[1]], tmp_path, settings)
         assert (again.returncode, "There is no key" in again.stderr) == (1, True)
         elsewhere = run(["keys", "list"], tmp_path, {**settings, "SARVANOM_DATA_DIR": str(tmp_path / "none")})
-        assert (elsewhere.returncode, "Bearer" in elsewhere.stderr) == (1, True)
+        assert elsewhere.returncode == 1
+        for words in ("refused", f"{tmp_path}/none has no `admin-key`", "SARVANOM_DATA_DIR", "SARVANOM_API_KEY"):
+            assert words in elsewhere.stderr
+        mistyped = run(["keys", "list"], tmp_path, {**settings, "SARVANOM_API_KEY": "sk-mistyped"})
+        assert (mistyped.returncode, "that of SARVANOM_API_KEY or --api-key" in mistyped.stderr) == (1, True)
+        idle = run(["keys", "create", "idle"], tmp_path, settings)
+        assert (idle.returncode, "may do nothing yet" in idle.stderr) == (0, True)
+        stale = {**settings, "SARVANOM_ADMIN_KEY": "sk-R7hQm2vXb8Rk6Ws1Zt9Yd3Lc7Pf5Ng0A"}
+        refused = run(["keys", "list"], tmp_path, stale)
+        assert (refused.returncode, "that of SARVANOM_ADMIN_KEY" in refused.stderr) == (1, True)
         (tmp_path / "admin-key").chmod(0o644)
         loose = run(["keys", "list"], tmp_path, settings)
         assert (loose.returncode, "chmod 600" in loose.stderr) == (1, True)
+
+
+def test_rotating_the_key_in_the_file_puts_the_new_one_there(tmp_path: Path) -> None:
+    with running(fresh(tmp_path)) as system:
+        settings = {"SARVANOM_DATA_DIR": str(tmp_path), "SARVANOM_URL": system.gateway_url}
+        settings |= {"SARVANOM_API_KEY": "", "SARVANOM_ADMIN_KEY": ""}
+        for _ in range(2):
+            rotated = run(["keys", "rotate", "key-administrator", "--overlap-seconds", "0"], tmp_path, settings)
+            assert rotated.returncode == 0, rotated.stderr
+            assert f"{tmp_path}/admin-key holds it now" in rotated.stderr
+            assert (tmp_path / "admin-key").read_text() == rotated.stdout
+            assert stat.S_IMODE((tmp_path / "admin-key").stat().st_mode) == 0o600
+        other = run(["keys", "create", "other"], tmp_path, settings)
+        id = other.stderr.partition(" ")[0]
+        assert "holds it now" not in run(["keys", "rotate", id], tmp_path, settings).stderr
+        assert (tmp_path / "admin-key").read_text() == rotated.stdout
+        (tmp_path / "admin-key").write_text("sk-sarvanom-nothing-that-is-known-to-anybody\n")
+        stale = run(["keys", "list"], tmp_path, settings)
+        assert (stale.returncode, f"that in {tmp_path}/admin-key" in stale.stderr) == (1, True)
 
 
 def test_a_key_that_was_set_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
@@ -94,6 +123,7 @@ def test_a_system_without_any_key_makes_another_one_and_not_the_same(tmp_path: P
     with running(fresh(tmp_path)) as system:
         other = (tmp_path / "admin-key").read_text().strip()
         assert other != key
+        wait_until(lambda: system.log.read_text().count(f"  {other}\n") == 1, "the new key")
         for tried, status in ((key, 401), (other, 200)):
             answer = httpx2.get(f"{system.gateway_url}/keys", headers={"Authorization": f"Bearer {tried}"})
             assert answer.status_code == status

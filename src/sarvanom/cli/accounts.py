@@ -8,33 +8,34 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 
 from sarvanom.cli.clients import connect_client, one_line
-from sarvanom.cli.gateway_commands import allowed, gateway_command, grant_options, granted_fields, run_command
+from sarvanom.cli.gateway_commands import (
+    allowed,
+    echo_all,
+    gateway_command,
+    grant_options,
+    granted_fields,
+    hint_at_nothing,
+    run_command,
+)
 from sarvanom.shared.models.account_models import Account
-from sarvanom.shared.models.crud_models import PaginationParams
-from sarvanom.shared.resources import ACCOUNTS
+from sarvanom.shared.resources import ACCOUNTS, check_id
 from sarvanom.shared.validation import parse_model
 
-_PAGE: Final = 1000
 _NAME: Final = click.Argument(["name"])
 
 
 async def _create(url: str, api_key: str | None, fields: dict[str, JsonValue]) -> None:
+    check_id(ACCOUNTS, str(fields["account_id"]))
     account = parse_model(ACCOUNTS.write_model, to_json(fields))
     async with connect_client(url, api_key) as client:
         made = await client.accounts.create(account)
     click.echo(f"{one_line(made.account_id)} can log in.", err=True)
+    hint_at_nothing(made)
 
 
 async def _list(url: str, api_key: str | None) -> None:
     async with connect_client(url, api_key) as client:
-        cursor: str | None = None
-        while True:
-            page = await client.accounts.list(PaginationParams(limit=_PAGE, cursor=cursor, sort="account_id"))
-            for account in page.items:
-                click.echo(_line(account))
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+        await echo_all(client.accounts.list, "account_id", _line)
 
 
 async def _change(url: str, api_key: str | None, name: str, changes: dict[str, JsonValue], said: str) -> None:

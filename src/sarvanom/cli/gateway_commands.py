@@ -1,23 +1,48 @@
 """What the commands have in common that manage keys and accounts through a gateway."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, Final
 
 import click
 from pydantic import JsonValue
 
 from sarvanom.cli.clients import explain, gateway_options
 from sarvanom.shared.errors import SarvanOMError
+from sarvanom.shared.models.crud_models import Page, PaginationParams, ResourceModel
 from sarvanom.shared.models.key_models import Granted, Role
 
+_PAGE: Final = 1000
 
-def run_command(command: Callable[..., Coroutine[Any, Any, None]], url: str, **given: Any) -> None:
+
+def run_command(
+    command: Callable[..., Coroutine[Any, Any, None]], url: str, *, api_key: str | None, **given: Any
+) -> None:
     """Run a command against a gateway; a refusal ends it with a line that says why."""
     try:
-        asyncio.run(command(url, **given))
+        asyncio.run(command(url, api_key, **given))
     except SarvanOMError as error:
-        raise click.ClickException(explain(url, error)) from None
+        raise click.ClickException(explain(url, error, api_key=api_key)) from None
+
+
+async def echo_all[M: ResourceModel](
+    read_page: Callable[[PaginationParams], Awaitable[Page[M]]], sort: str, line: Callable[[M], str]
+) -> None:
+    """Write a line for each item of a collection, read page by page."""
+    cursor: str | None = None
+    while True:
+        page = await read_page(PaginationParams(limit=_PAGE, cursor=cursor, sort=sort))
+        for item in page.items:
+            click.echo(line(item))
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def hint_at_nothing(granted: Granted) -> None:
+    """Say so if somebody was made who may do nothing."""
+    if not granted.roles and not granted.scopes:
+        click.echo("It may do nothing yet: no --role and no --scope was given.", err=True)
 
 
 def gateway_command(name: str, callback: Callable[..., None], *own: click.Parameter) -> click.Command:

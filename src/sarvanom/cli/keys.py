@@ -5,35 +5,56 @@ from typing import Any, Final
 import click
 from pydantic import JsonValue
 
-from sarvanom.cli.clients import connect_client, one_line
-from sarvanom.cli.gateway_commands import allowed, gateway_command, grant_options, granted_fields, run_command
-from sarvanom.shared.models.crud_models import PaginationParams
+from sarvanom.backends.identity.secret_files import ADMIN_KEY, read_secret, replace_secret
+from sarvanom.cli.clients import connect_client, is_loopback, one_line
+from sarvanom.cli.gateway_commands import (
+    allowed,
+    echo_all,
+    gateway_command,
+    grant_options,
+    granted_fields,
+    hint_at_nothing,
+    run_command,
+)
+from sarvanom.cli.options import load_settings
+from sarvanom.security.api_keys import digest_of
+from sarvanom.settings import ClientSettings
 from sarvanom.shared.models.key_models import MAX_OVERLAP_SECONDS, ApiKey, IssuedApiKey
 
-_PAGE: Final = 1000
 _ID: Final = click.Argument(["key_id"])
 
 
 async def _create(url: str, api_key: str | None, fields: dict[str, JsonValue]) -> None:
     async with connect_client(url, api_key) as client:
-        _tell(await client.keys.create(**fields))  # type: ignore[arg-type]
+        issued = await client.keys.create(**fields)  # type: ignore[arg-type]
+    _tell(issued)
+    hint_at_nothing(issued)
 
 
 async def _list(url: str, api_key: str | None) -> None:
     async with connect_client(url, api_key) as client:
-        cursor: str | None = None
-        while True:
-            page = await client.keys.list(PaginationParams(limit=_PAGE, cursor=cursor, sort="name"))
-            for key in page.items:
-                click.echo(_line(key))
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+        await echo_all(client.keys.list, "name", _line)
 
 
 async def _rotate(url: str, api_key: str | None, key_id: str, overlap_seconds: int) -> None:
     async with connect_client(url, api_key) as client:
-        _tell(await client.keys.rotate(key_id, overlap_seconds=overlap_seconds))
+        before = await client.keys.get(key_id)
+        issued = await client.keys.rotate(key_id, overlap_seconds=overlap_seconds)
+    _tell(issued)
+    if is_loopback(url):
+        _keep(issued, before.digest)
+
+
+def _keep(issued: IssuedApiKey, digest: str) -> None:
+    """Put a new key where the one before was: what the first start has made is found by the commands there."""
+    file = load_settings(ClientSettings, {}).data_dir / ADMIN_KEY
+    try:
+        kept = read_secret(file)
+        if kept is not None and digest_of(kept) == digest:
+            replace_secret(file, issued.key)
+            click.echo(f"{file} holds it now.", err=True)
+    except OSError as error:
+        click.echo(f"{file} may hold the key of before: {error}", err=True)
 
 
 async def _revoke(url: str, api_key: str | None, key_id: str) -> None:
@@ -60,7 +81,7 @@ def _create_command(url: str, api_key: str | None, expires_at: str | None, **fie
 
 
 def _list_command(url: str, **given: Any) -> None:
-    """List the keys, by name; what they are is not known here."""
+    """List the keys, by name: id, first characters, name, what it may do, for which services, and when it ends."""
     run_command(_list, url, **given)
 
 
