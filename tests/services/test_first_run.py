@@ -60,6 +60,8 @@ def test_the_commands_find_the_key_by_themselves_on_this_machine(tmp_path: Path)
         listed = run(["keys", "list"], tmp_path, settings).stdout
         assert re.search(rf"^{found[1]}  sk-sarvanom-\w{{4}}…  reader  viewer  s  never ends$", listed, re.MULTILINE)
         assert key not in listed
+        change = ["keys", "change", found[1], "--name", "writer", "--role", "editor", "--unbound"]
+        assert "…  writer  editor  all services  never ends\n" in run(change, tmp_path, settings).stdout
         rotated = run(["keys", "rotate", found[1], "--overlap-seconds", "0"], tmp_path, settings)
         assert is_well_formed(rotated.stdout.strip())
         assert rotated.stdout.strip() != key

@@ -10,11 +10,14 @@ from pydantic_core import to_json
 from sarvanom.cli.clients import connect_client, one_line
 from sarvanom.cli.gateway_commands import (
     allowed,
+    change_options,
+    changed_fields,
     echo_all,
     gateway_command,
     grant_options,
     granted_fields,
     hint_at_nothing,
+    require_change,
     run_command,
 )
 from sarvanom.shared.models.account_models import Account
@@ -73,6 +76,13 @@ def _list_command(url: str, **given: Any) -> None:
     run_command(_list, url, **given)
 
 
+def _change_command(url: str, api_key: str | None, name: str, **fields: Any) -> None:
+    """Change what an account may do and for which services, and end what was logged in; what is not given stays."""
+    changes = changed_fields(fields)
+    require_change(changes)
+    run_command(_change, url, api_key=api_key, name=name, changes=changes, said="is changed, and is logged out.")
+
+
 def _password_command(url: str, **given: Any) -> None:
     """Give an account another password, and end what was logged in with it."""
     changes = {"password": _read_password()}
@@ -103,10 +113,11 @@ def _delete_command(url: str, **given: Any) -> None:
 
 accounts_command: Final = click.Group(
     "accounts",
-    help="Make, list, disable and delete the accounts that log in with a password.",
+    help="Make, list, change, disable and delete the accounts that log in with a password.",
     commands=[
         gateway_command("create", _create_command, _NAME, *grant_options()),
         gateway_command("list", _list_command),
+        gateway_command("change", _change_command, _NAME, *change_options()),
         gateway_command("password", _password_command, _NAME),
         gateway_command("disable", _disable_command, _NAME),
         gateway_command("enable", _enable_command, _NAME),

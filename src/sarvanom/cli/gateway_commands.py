@@ -70,6 +70,39 @@ def granted_fields(given: Mapping[str, Any]) -> dict[str, JsonValue]:
     return fields if given["service"] is None else fields | {"service": given["service"]}
 
 
+def change_options() -> list[click.Option]:
+    """Return the options that say what somebody may do from now on."""
+    return [
+        click.Option(
+            ["--role"],
+            multiple=True,
+            type=click.Choice([role.value for role in Role]),
+            help="What it may do from now on, with --scope: nothing else.",
+        ),
+        click.Option(["--scope"], multiple=True, help="Such as users:read; can be given several times."),
+        click.Option(["--bound-to"], multiple=True, help="A service that alone is seen from now on."),
+        click.Option(["--unbound"], is_flag=True, help="All services are seen from now on."),
+    ]
+
+
+def changed_fields(given: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """Return what those options say, as a merge patch; whatever was not given stays."""
+    if given["unbound"] and given["bound_to"]:
+        raise click.UsageError("--unbound and --bound-to exclude each other")
+    changes: dict[str, JsonValue] = {}
+    if given["role"] or given["scope"]:
+        changes |= {"roles": list(given["role"]), "scopes": list(given["scope"])}
+    if given["unbound"] or given["bound_to"]:
+        changes["services"] = list(given["bound_to"]) or None
+    return changes
+
+
+def require_change(changes: Mapping[str, JsonValue]) -> None:
+    """Refuse a command that would change nothing."""
+    if not changes:
+        raise click.UsageError("Say what is to be changed; --help lists the options")
+
+
 def allowed(granted: Granted) -> tuple[str, str]:
     """Return what somebody may do, and for which services, as a line shows it."""
     services = "all services" if granted.services is None else ",".join(granted.services)

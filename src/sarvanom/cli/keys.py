@@ -1,4 +1,4 @@
-"""`sarvanom keys`: make, list, rotate and revoke API keys."""
+"""`sarvanom keys`: make, list, change, rotate and revoke API keys."""
 
 from typing import Any, Final
 
@@ -9,11 +9,14 @@ from sarvanom.backends.identity.secret_files import ADMIN_KEY, read_secret, repl
 from sarvanom.cli.clients import connect_client, is_loopback, one_line
 from sarvanom.cli.gateway_commands import (
     allowed,
+    change_options,
+    changed_fields,
     echo_all,
     gateway_command,
     grant_options,
     granted_fields,
     hint_at_nothing,
+    require_change,
     run_command,
 )
 from sarvanom.cli.options import load_settings
@@ -57,6 +60,11 @@ def _keep(issued: IssuedApiKey, digest: str) -> None:
         click.echo(f"{file} may hold the key of before: {error}", err=True)
 
 
+async def _change(url: str, api_key: str | None, key_id: str, changes: dict[str, JsonValue]) -> None:
+    async with connect_client(url, api_key) as client:
+        click.echo(_line(await client.keys.patch(key_id, changes)))
+
+
 async def _revoke(url: str, api_key: str | None, key_id: str) -> None:
     async with connect_client(url, api_key) as client:
         await client.keys.revoke(key_id)
@@ -85,6 +93,14 @@ def _list_command(url: str, **given: Any) -> None:
     run_command(_list, url, **given)
 
 
+def _change_command(url: str, api_key: str | None, key_id: str, **fields: Any) -> None:
+    """Change what a key is called, may do, for which services, and when it ends; what is not given stays."""
+    given = {name: fields[name] for name in ("name", "expires_at") if fields[name] is not None}
+    changes = given | changed_fields(fields)
+    require_change(changes)
+    run_command(_change, url, api_key=api_key, key_id=key_id, changes=changes)
+
+
 def _rotate_command(url: str, **given: Any) -> None:
     """Make a new text for a key and write it to standard output, once."""
     run_command(_rotate, url, **given)
@@ -95,18 +111,25 @@ def _revoke_command(url: str, **given: Any) -> None:
     run_command(_revoke, url, **given)
 
 
+def _ends() -> click.Option:
+    return click.Option(["--expires-at"], help="When it ends: 2027-01-31T12:00:00Z.")
+
+
 keys_command: Final = click.Group(
     "keys",
-    help="Make, list, rotate and revoke API keys.",
+    help="Make, list, change, rotate and revoke API keys.",
     commands=[
         gateway_command(
             "create",
             _create_command,
             click.Argument(["name"]),
             *grant_options(),
-            click.Option(["--expires-at"], help="When it ends: 2027-01-31T12:00:00Z."),
+            _ends(),
         ),
         gateway_command("list", _list_command),
+        gateway_command(
+            "change", _change_command, _ID, click.Option(["--name"], help="What it is for."), *change_options(), _ends()
+        ),
         gateway_command(
             "rotate",
             _rotate_command,
