@@ -84,7 +84,7 @@ def test_every_class_of_error_has_a_code_of_its_own() -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]
+    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md", DOCS.parent / "SECURITY.md"]
     broken = [
         (page.name, target)
         for page in pages
@@ -92,3 +92,9 @@ def test_links_between_pages_lead_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_tests_that_the_threat_model_names_are_there() -> None:
+    named = re.findall(r"`(tests/[^`]+)`", (DOCS.parent / "SECURITY.md").read_text())
+    assert len(named) > 20
+    assert [path for path in named if not (DOCS.parent / path).exists()] == []
