@@ -119,7 +119,9 @@ def world(clients: dict[str, httpx2.Client]) -> World:
     keys["bound"] = make_key(http, roles=["admin"], services=["elsewhere"])
     keys_text = {name: f"Bearer {key['key']}" for name, key in keys.items()}
     tokens = {f"{name}{BY_TOKEN}": f"Bearer {token_of(http, key)}" for name, key in keys.items()}
-    expired = make_key(http, roles=["admin"], expires_at="2020-01-01T00:00:00Z")
+    expired = make_key(http, roles=["admin"])
+    ended = {"expires_at": "2020-01-01T00:00:00Z"}
+    assert http.patch(f"/keys/{expired['key_id']}", json=ended).status_code == 200
     revoked = make_key(http, roles=["admin"])
     assert http.delete(f"/keys/{revoked['key_id']}").status_code == 204
     rotated = make_key(http, roles=["admin"])

@@ -88,6 +88,7 @@ def test_repeated_request_gets_the_same_key_again(http: httpx2.Client, id: str) 
         ({"name": "n", "expires_at": "tomorrow"}, "expires_at"),
         ({"name": "n", "expires_at": "2099-01-01T00:00:00"}, "expires_at"),
         ({"name": "n", "expires_at": 4_000_000_000}, "expires_at"),
+        ({"name": "n", "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"name": "n", "key": "sk-mine"}, "key"),
     ],
 )
@@ -122,6 +123,10 @@ def test_there_is_no_replacement_and_no_import(http: httpx2.Client, key: Key) ->
         problem_of(answer, 405, "method_not_allowed")
         assert answer.headers["allow"] == "POST"
     problem_of(http.post("/keys/nothing/rotate", json={}), 404, "not_found")
+    problem_of(http.post("/keys/nothing/rotate"), 404, "not_found")
+    empty = http.post("/keys/nothing/rotate", headers={"content-type": "application/json"})
+    problem_of(empty, 404, "not_found")
+    problem_of(http.post(f"/keys/{key['key_id']}/rotate", content=b"{}"), 415, "unsupported_media_type")
     for overlap in (-1, 2_592_001, "1", None):
         refused = http.post(f"/keys/{key['key_id']}/rotate", json={"overlap_seconds": overlap})
         problem_of(refused, 422, "validation_failed")
@@ -195,6 +200,7 @@ def test_rotated_key_and_the_one_before_are_good_until_the_overlap_ends(
     for text in (key["key"], rotated["key"]):
         with using(system.gateway_url, text) as client:
             assert client.get("/users?limit=1").status_code == 200
+    assert data_of(gateway.post(path), 200)["previous_digest"] == rotated["digest"]  # no body: the default overlap
     at_once = data_of(gateway.post(path, json={"overlap_seconds": 0}), 200)
     assert (at_once["previous_digest"], at_once["previous_expires_at"]) == (None, None)
     with using(system.gateway_url, at_once["key"]) as client:

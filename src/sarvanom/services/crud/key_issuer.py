@@ -14,7 +14,7 @@ from sarvanom.security.scopes import scopes_of
 from sarvanom.services.crud.collections import StoredCollection
 from sarvanom.services.crud.conflicts import id_taken, id_used
 from sarvanom.services.crud.tenancy import tenancy_of
-from sarvanom.shared.errors import Forbidden
+from sarvanom.shared.errors import FieldError, Forbidden, ValidationFailed
 from sarvanom.shared.models.key_models import ApiKey, Granted, Rotation
 from sarvanom.shared.resources import format_timestamp
 from sarvanom.shared.validation import parse_model
@@ -51,6 +51,7 @@ class KeyIssuer:
 
         Raises:
             Forbidden: it may do what the principal may not.
+            ValidationFailed: it would have ended already.
             ResourceConflict: the same request was made once, before its Idempotency-Key was forgotten.
         """
         self.grant_check(principal)(item)
@@ -74,6 +75,9 @@ class KeyIssuer:
                 raise id_taken(resource)
             if was_here:
                 raise id_used(resource)  # a key that was revoked stays so
+            if key.expires_at is not None and key.expires_at <= self._clock():
+                message = "Must be in the future"
+                raise ValidationFailed("The key would have ended already", errors=[FieldError("expires_at", message)])
             return key
 
         return Issued(await collection.store.write(Write(resource, made.id, decide, key, origin)), made.text)
