@@ -27,6 +27,7 @@ from sarvanom.security.scopes import SCOPES
 from sarvanom.security.statements import HEADER, Headers, Statements
 from sarvanom.services.gateway.api_keys import ApiKeys
 from sarvanom.services.gateway.authentication import BearerAuthentication
+from sarvanom.services.gateway.recognition import Recognition
 from sarvanom.services.gateway.relay import Relay
 from sarvanom.shared.clients.transport import Request, Response, StreamedResponse, Transport
 from sarvanom.shared.models.key_models import ApiKey, Role
@@ -114,7 +115,8 @@ async def _find(key: str, digest: str) -> ApiKey | None:
 
 def _service(edge: Sequence[Middleware], statements: Statements | None = None) -> ASGIApp:
     app = Service(title="benchmark", version="0", edge=edge)
-    add_resource_routes(app, _answer if statements is None else Relay(_Constant(), statements))
+    hop = None if statements is None else Relay(_Constant(), statements, Recognition("benchmark", Path()))
+    add_resource_routes(app, hop or _answer)
     return app
 
 

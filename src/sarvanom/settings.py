@@ -105,6 +105,8 @@ class ClientSettings(FileSettings):
     """The gateway."""
     api_key: str | None = None
     """What the gateway knows the caller by."""
+    admin_key: str | None = None
+    """The first administrator's key, if it was set, for a gateway on this machine."""
     data_dir: Path = Path("data")
     """Where the first administrator key is, if the gateway is on this machine."""
 

@@ -42,6 +42,23 @@ def test_no_setting_is_documented_that_is_not_there() -> None:
     assert documented == {f"{PREFIX}{name.upper()}" for name in SETTINGS} | OF_CLIENTS
 
 
+LIMITED = ["bulk", "reads", "writes", "auth", "anonymous", "probes", "concurrent", "streams"]
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_a_limit_is_documented_with_its_default(name: str) -> None:
+    fields = GatewaySettings.model_fields
+    setting = fields.get(f"limit_{name}_per_minute") or fields[f"limit_{name}"]
+    said = re.findall(rf"\| {name}, ([0-9,]+) (?=\|)", (DOCS / "limits.md").read_text())
+    assert said
+    assert set(said) == {f"{setting.default:,}"}
+
+
+def test_every_limit_is_in_the_table() -> None:
+    named = {name.removesuffix("_per_minute") for name in GatewaySettings.model_fields if name.startswith("limit_")}
+    assert named == {f"limit_{name}" for name in [*LIMITED, "bytes"]}
+
+
 ERRORS = {code: error for code, error in SarvanOMError.by_code.items() if error.__module__.startswith("sarvanom.")}
 """Tests have errors of their own."""
 
@@ -67,7 +84,7 @@ def test_every_class_of_error_has_a_code_of_its_own() -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]
+    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md", DOCS.parent / "SECURITY.md"]
     broken = [
         (page.name, target)
         for page in pages
@@ -75,3 +92,9 @@ def test_links_between_pages_lead_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_tests_that_the_threat_model_names_are_there() -> None:
+    named = re.findall(r"`(tests/[^`]+)`", (DOCS.parent / "SECURITY.md").read_text())
+    assert len(named) > 20
+    assert [path for path in named if not (DOCS.parent / path).exists()] == []

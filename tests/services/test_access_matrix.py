@@ -10,14 +10,18 @@ import httpx2
 import orjson
 import pytest
 
+from sarvanom.security.access_tokens import AccessTokens
 from sarvanom.security.api_keys import make_key as made_up_key
+from sarvanom.security.signing_keys import SigningKeys
 from sarvanom.security.statements import Statements
-from tests.harness.identity import ADMIN_KEY, ADMINISTRATOR, STATEMENTS
+from tests.harness.identity import ADMIN_KEY, ADMINISTRATOR, INTERNAL_SECRET, STATEMENTS
 from tests.harness.system import RunningProcess
 from tests.services.access_table import JSON, ROWS, Row
 from tests.services.answers import problem_of
-from tests.services.keys import make_key
+from tests.services.keys import Key, make_key
+from tests.services.logins import PASSWORD, granted
 from tests.services.samples import SAMPLES
+from tests.unit.security.tokens import claims_of, ed25519, header_of, unsigned, write
 
 METHODS = [(method, path) for method, path in ROWS] + [("HEAD", path) for method, path in ROWS if method == "GET"]
 AT_CRUD = [(method, path) for method, path in METHODS if ROWS["GET" if method == "HEAD" else method, path].is_at_crud]
@@ -45,6 +49,64 @@ class World:
         return orjson.dumps(filled)
 
 
+BY_TOKEN = " by token"
+OUR_KEYS = SigningKeys(INTERNAL_SECRET.encode())
+"""Those of the system under test."""
+
+
+def token_of(http: httpx2.Client, key: Key) -> str:
+    """Trade a key for an access token."""
+    return tokens_of(http, grant_type="client_credentials", client_id=key["key_id"], client_secret=key["key"])[0]
+
+
+def tokens_of(http: httpx2.Client, **form: str) -> tuple[str, str]:
+    """Trade a credential for an access token and a refresh token, if there is one."""
+    with httpx2.Client(base_url=http.base_url, timeout=20) as stranger:
+        body = granted(stranger.post("/auth/token", data=form))
+    return body["access_token"], body.get("refresh_token", "")
+
+
+def refused_tokens(http: httpx2.Client, admin: Key) -> dict[str, str]:
+    """Return tokens of administrators that are over, meant for others, or stand on no session."""
+    good = token_of(http, admin)
+    head, claims, signature = good.split(".")
+    made, ours = claims_of(good), AccessTokens(OUR_KEYS, issuer=(url := claims_of(good)["iss"]), audience=url)
+
+    private: Any = OUR_KEYS.current().private.private_key
+
+    def signed(**others: Any) -> str:
+        return write(header_of(good), made | others, ed25519(private))
+
+    same = httpx2.get(f"{url}/keys?limit=1", headers={"authorization": f"Bearer {signed()}"})
+    assert same.status_code == 200  # so that the others are refused for what they change
+
+    revoked_key, login = make_key(http, roles=["admin"]), f"matrix-{uuid4().hex}"
+    of_revoked_key = token_of(http, revoked_key)
+    assert http.delete(f"/keys/{revoked_key['key_id']}").status_code == 204
+    account = {"account_id": login, "password": PASSWORD, "roles": ["admin"]}
+    assert http.post("/accounts", json=account).status_code == 201
+    password = {"grant_type": "password", "username": login, "password": PASSWORD}
+    revoked, refresh = tokens_of(http, **password)
+    assert httpx2.post(f"{url}/auth/revoke", data={"token": refresh}).status_code == 200
+    logged_out, old_refresh = tokens_of(http, **password)
+    assert http.patch(f"/accounts/{login}", json={}).status_code == 200
+    return {
+        "expired token": signed(exp=int(time.time()) - 31, iat=1_700_000_000, nbf=1_700_000_000),
+        "token that is not valid yet": signed(nbf=int(time.time()) + 600),
+        "token for another audience": signed(aud="https://other.example.org"),
+        "token of another issuer": signed(iss="https://other.example.org"),
+        "revoked token": revoked,
+        "token of a revoked key": of_revoked_key,
+        "token of who was logged out": logged_out,
+        "our own signature, no session": ours.issue(ADMINISTRATOR, client_id="x").text,
+        "our own signature, unknown session": ours.issue(ADMINISTRATOR, client_id="x", family="A" * 22).text,
+        "another's signature": write(header_of(good), made, unsigned),
+        "no signature": f"{head}.{claims}.",
+        "another's claims": f"{head}.{logged_out.split('.')[1]}.{signature}",
+        "refresh token": old_refresh,
+    }
+
+
 @pytest.fixture(scope="module")
 def world(clients: dict[str, httpx2.Client]) -> World:
     http = clients["gateway"]
@@ -55,7 +117,11 @@ def world(clients: dict[str, httpx2.Client]) -> World:
     assert http.post("/accounts", json=account).status_code == 201
     keys = {role: make_key(http, roles=[role]) for role in ("viewer", "service", "editor", "admin")}
     keys["bound"] = make_key(http, roles=["admin"], services=["elsewhere"])
-    expired = make_key(http, roles=["admin"], expires_at="2020-01-01T00:00:00Z")
+    keys_text = {name: f"Bearer {key['key']}" for name, key in keys.items()}
+    tokens = {f"{name}{BY_TOKEN}": f"Bearer {token_of(http, key)}" for name, key in keys.items()}
+    expired = make_key(http, roles=["admin"])
+    ended = {"expires_at": "2020-01-01T00:00:00Z"}
+    assert http.patch(f"/keys/{expired['key_id']}", json=ended).status_code == 200
     revoked = make_key(http, roles=["admin"])
     assert http.delete(f"/keys/{revoked['key_id']}").status_code == 204
     rotated = make_key(http, roles=["admin"])
@@ -63,8 +129,9 @@ def world(clients: dict[str, httpx2.Client]) -> World:
     return World(
         id,
         keys["viewer"]["key_id"],
-        {name: f"Bearer {key['key']}" for name, key in keys.items()},
+        keys_text | tokens,
         {
+            **{name: f"Bearer {token}" for name, token in refused_tokens(http, keys["admin"]).items()},
             "none": None,
             "empty": "",
             "no token": "Bearer",
@@ -119,7 +186,7 @@ def test_who_is_known_may_do_what_the_table_says(stranger: httpx2.Client, world:
     for name, authorization in world.known.items():
         headers = headers_of(row, authorization=authorization)
         answer = stranger.request(method, world.target(row), content=world.body(row), headers=headers)
-        assert (name, answer.status_code) == (name, row.expect(name)), answer.text
+        assert (name, answer.status_code) == (name, row.expect(name.removesuffix(BY_TOKEN))), answer.text
         if answer.status_code == 403 and method != "HEAD":
             problem_of(answer, 403, "forbidden")
 
@@ -165,6 +232,9 @@ def test_crud_answers_nobody_but_a_gateway(at_crud: httpx2.Client, world: World,
         headers = headers_of(row, sarvanom_identity=statement, authorization=authorization)
         answer = at_crud.request(method, target, content=body or None, headers=headers)
         assert (name, answer.status_code) == (name, row.status if row.is_open else 401), answer.text
+    token = world.known[f"admin{BY_TOKEN}"]
+    answer = at_crud.request(method, target, content=body or None, headers=headers_of(row, authorization=token))
+    assert answer.status_code == (row.status if row.is_open else 401)
     statement = sign(STATEMENTS)
     good = at_crud.request(method, target, content=body or None, headers=headers_of(row, sarvanom_identity=statement))
     assert good.status_code == row.expect("admin"), good.text

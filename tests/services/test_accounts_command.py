@@ -28,6 +28,15 @@ def test_accounts_are_made_listed_changed_and_ended(tmp_path: Path) -> None:
         assert command("list").stdout == "ada  editor  s  enabled\n"
         login = realm.log_in("ada")
         assert realm.status(login["access_token"]) == 200
+        command("change", "ada", "--scope", "users:read", "--unbound")
+        assert command("list").stdout == "ada  users:read  all services  enabled\n"
+        assert ended(realm, login["access_token"])
+        command("change", "ada", "--role", "editor")
+        command("change", "ada", "--bound-to", "s")
+        assert command("list").stdout == "ada  editor  s  enabled\n"
+        for wrong in ([], ["--unbound", "--bound-to", "s"]):
+            assert run(["accounts", "change", "ada", *wrong], tmp_path, settings).returncode == 2
+        login = realm.log_in("ada")
         command("logout", "ada")
         assert ended(realm, login["access_token"])
         another = "Sphinx of black quartz"
@@ -48,6 +57,8 @@ def test_accounts_are_made_listed_changed_and_ended(tmp_path: Path) -> None:
         assert weak.returncode == 1
         assert "Must have at least 15 characters" in weak.stderr
         assert "short" not in weak.stderr
+        spaced = run(["accounts", "create", "bo b"], tmp_path, settings, typed=f"{PASSWORD}\n")
+        assert (spaced.returncode, "Must be 1 to" in spaced.stderr, "[" in spaced.stderr) == (1, True, False)
 
 
 def ended(realm: Realm, token: str) -> bool:

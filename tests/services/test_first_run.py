@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import httpx2
+import orjson
 import pytest
 
 from sarvanom.security.api_keys import is_well_formed
@@ -48,7 +49,8 @@ def test_the_first_start_makes_a_key_and_shows_it_once(tmp_path: Path) -> None:
 def test_the_commands_find_the_key_by_themselves_on_this_machine(tmp_path: Path) -> None:
     with running(fresh(tmp_path)) as system:
         url = system.gateway_url
-        settings = {"SARVANOM_DATA_DIR": str(tmp_path), "SARVANOM_API_KEY": "", "SARVANOM_URL": url}
+        settings = {"SARVANOM_DATA_DIR": str(tmp_path), "SARVANOM_URL": url}
+        settings |= {"SARVANOM_API_KEY": "", "SARVANOM_ADMIN_KEY": ""}
         made = run(["keys", "create", "reader", "--role", "viewer", "--bound-to", "s"], tmp_path, settings)
         assert (made.returncode, made.stdout.count("\n")) == (0, 1), made.stderr
         key = made.stdout.strip()
@@ -58,6 +60,8 @@ def test_the_commands_find_the_key_by_themselves_on_this_machine(tmp_path: Path)
         listed = run(["keys", "list"], tmp_path, settings).stdout
         assert re.search(rf"^{found[1]}  sk-sarvanom-\w{{4}}…  reader  viewer  s  never ends$", listed, re.MULTILINE)
         assert key not in listed
+        change = ["keys", "change", found[1], "--name", "writer", "--role", "editor", "--unbound"]
+        assert "…  writer  editor  all services  never ends\n" in run(change, tmp_path, settings).stdout
         rotated = run(["keys", "rotate", found[1], "--overlap-seconds", "0"], tmp_path, settings)
         assert is_well_formed(rotated.stdout.strip())
         assert rotated.stdout.strip() != key
@@ -67,10 +71,38 @@ def test_the_commands_find_the_key_by_themselves_on_this_machine(tmp_path: Path)
         again = run(["keys", "revoke", found[1]], tmp_path, settings)
         assert (again.returncode, "There is no key" in again.stderr) == (1, True)
         elsewhere = run(["keys", "list"], tmp_path, {**settings, "SARVANOM_DATA_DIR": str(tmp_path / "none")})
-        assert (elsewhere.returncode, "Bearer" in elsewhere.stderr) == (1, True)
+        assert elsewhere.returncode == 1
+        for words in ("refused", f"{tmp_path}/none has no `admin-key`", "SARVANOM_DATA_DIR", "SARVANOM_API_KEY"):
+            assert words in elsewhere.stderr
+        mistyped = run(["keys", "list"], tmp_path, {**settings, "SARVANOM_API_KEY": "sk-mistyped"})
+        assert (mistyped.returncode, "that of SARVANOM_API_KEY or --api-key" in mistyped.stderr) == (1, True)
+        idle = run(["keys", "create", "idle"], tmp_path, settings)
+        assert (idle.returncode, "may do nothing yet" in idle.stderr) == (0, True)
+        stale = {**settings, "SARVANOM_ADMIN_KEY": "sk-R7hQm2vXb8Rk6Ws1Zt9Yd3Lc7Pf5Ng0A"}
+        refused = run(["keys", "list"], tmp_path, stale)
+        assert (refused.returncode, "that of SARVANOM_ADMIN_KEY" in refused.stderr) == (1, True)
         (tmp_path / "admin-key").chmod(0o644)
         loose = run(["keys", "list"], tmp_path, settings)
         assert (loose.returncode, "chmod 600" in loose.stderr) == (1, True)
+
+
+def test_rotating_the_key_in_the_file_puts_the_new_one_there(tmp_path: Path) -> None:
+    with running(fresh(tmp_path)) as system:
+        settings = {"SARVANOM_DATA_DIR": str(tmp_path), "SARVANOM_URL": system.gateway_url}
+        settings |= {"SARVANOM_API_KEY": "", "SARVANOM_ADMIN_KEY": ""}
+        for _ in range(2):
+            rotated = run(["keys", "rotate", "key-administrator", "--overlap-seconds", "0"], tmp_path, settings)
+            assert rotated.returncode == 0, rotated.stderr
+            assert f"{tmp_path}/admin-key holds it now" in rotated.stderr
+            assert (tmp_path / "admin-key").read_text() == rotated.stdout
+            assert stat.S_IMODE((tmp_path / "admin-key").stat().st_mode) == 0o600
+        other = run(["keys", "create", "other"], tmp_path, settings)
+        id = other.stderr.partition(" ")[0]
+        assert "holds it now" not in run(["keys", "rotate", id], tmp_path, settings).stderr
+        assert (tmp_path / "admin-key").read_text() == rotated.stdout
+        (tmp_path / "admin-key").write_text("sk-sarvanom-nothing-that-is-known-to-anybody\n")
+        stale = run(["keys", "list"], tmp_path, settings)
+        assert (stale.returncode, f"that in {tmp_path}/admin-key" in stale.stderr) == (1, True)
 
 
 def test_a_key_that_was_set_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
@@ -93,6 +125,7 @@ def test_a_system_without_any_key_makes_another_one_and_not_the_same(tmp_path: P
     with running(fresh(tmp_path)) as system:
         other = (tmp_path / "admin-key").read_text().strip()
         assert other != key
+        wait_until(lambda: system.log.read_text().count(f"  {other}\n") == 1, "the new key")
         for tried, status in ((key, 401), (other, 200)):
             answer = httpx2.get(f"{system.gateway_url}/keys", headers={"Authorization": f"Bearer {tried}"})
             assert answer.status_code == status
@@ -145,9 +178,21 @@ def test_a_gateway_with_another_secret_is_told_nothing(tmp_path: Path) -> None:
         key = (tmp_path / "admin-key").read_text().strip()
         other = RunningProcess(("gateway",), tmp_path / "other", crud_port=system.crud_port, is_given_identity=False)
         try:
-            other.start(f"{other.gateway_url}/ready")
-            answer = httpx2.get(f"{other.gateway_url}/users", headers={"Authorization": f"Bearer {key}"})
-            assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
-            assert "does not know this gateway" in answer.json()["detail"]
+            other.start(f"{other.gateway_url}/health")
+            for _ in range(3):
+                answer = httpx2.get(f"{other.gateway_url}/users", headers={"Authorization": f"Bearer {key}"})
+                assert (answer.status_code, answer.json()["code"]) == (503, "service_unavailable")
+                assert "does not know this gateway" in answer.json()["detail"]
+            ready = httpx2.get(f"{other.gateway_url}/ready")
+            assert ready.status_code == 503
+            (check,) = ready.json()["checks"]
+            for words in ("crud does not know this gateway", "SARVANOM_INTERNAL_SECRET", "internal-secret"):
+                assert words in check["error"]
+            assert str(tmp_path) not in ready.text
         finally:
             other.stop()
+        logged = [orjson.loads(line) for line in other.log.read_text().splitlines()]
+    secret = str(tmp_path / "other" / "internal-secret")
+    warned = [line["secret_from"] for line in logged if line["event"] == "crud does not know this gateway"]
+    assert warned == [secret]
+    assert [line["file"] for line in logged if line["event"] == "made an internal secret"] == [secret]

@@ -88,6 +88,7 @@ def test_repeated_request_gets_the_same_key_again(http: httpx2.Client, id: str) 
         ({"name": "n", "expires_at": "tomorrow"}, "expires_at"),
         ({"name": "n", "expires_at": "2099-01-01T00:00:00"}, "expires_at"),
         ({"name": "n", "expires_at": 4_000_000_000}, "expires_at"),
+        ({"name": "n", "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
         ({"name": "n", "key": "sk-mine"}, "key"),
     ],
 )
@@ -122,6 +123,10 @@ def test_there_is_no_replacement_and_no_import(http: httpx2.Client, key: Key) ->
         problem_of(answer, 405, "method_not_allowed")
         assert answer.headers["allow"] == "POST"
     problem_of(http.post("/keys/nothing/rotate", json={}), 404, "not_found")
+    problem_of(http.post("/keys/nothing/rotate"), 404, "not_found")
+    empty = http.post("/keys/nothing/rotate", headers={"content-type": "application/json"})
+    problem_of(empty, 404, "not_found")
+    problem_of(http.post(f"/keys/{key['key_id']}/rotate", content=b"{}"), 415, "unsupported_media_type")
     for overlap in (-1, 2_592_001, "1", None):
         refused = http.post(f"/keys/{key['key_id']}/rotate", json={"overlap_seconds": overlap})
         problem_of(refused, 422, "validation_failed")
@@ -155,6 +160,11 @@ def test_nobody_grants_more_than_it_has(http: httpx2.Client, lesser: httpx2.Clie
     strong = make_key(http, roles=["admin"], service="s", services=["s"])
     problem_of(lesser.post(f"/keys/{strong['key_id']}/rotate", json={}), 403, "forbidden")
     problem_of(lesser.patch(f"/keys/{strong['key_id']}", json={"name": "m"}), 403, "forbidden")
+    endings: list[dict[str, Any]] = [{"roles": []}, {"roles": ["viewer"]}, {"expires_at": "2026-01-01T00:00:00Z"}]
+    for narrowed in endings:
+        problem_of(lesser.patch(f"/keys/{strong['key_id']}", json=narrowed), 403, "forbidden")
+    problem_of(lesser.delete(f"/keys/{strong['key_id']}"), 403, "forbidden")
+    assert data_of(http.get(f"/keys/{strong['key_id']}"), 200)["revision"] == strong["revision"]
     assert data_of(lesser.post(f"/keys/{key['key_id']}/rotate", json={}), 200)["key"]
     foreign = make_key(http)
     for answer in (
@@ -220,6 +230,17 @@ def test_key_that_ends_lets_nobody_in_for_longer(gateway: httpx2.Client, system:
         assert client.post("/keys", json={"name": "n"}).status_code in (401, 403)
 
 
+def test_who_administers_keys_alone_ends_no_administrator(gateway: httpx2.Client, system: RunningProcess) -> None:
+    weak, strong = make_key(gateway, scopes=["keys:admin"]), make_key(gateway, roles=["admin"])
+    with using(system.gateway_url, weak["key"]) as client:
+        for id in (strong["key_id"], "key-administrator"):
+            problem_of(client.delete(f"/keys/{id}"), 403, "forbidden")
+            problem_of(client.patch(f"/keys/{id}", json={"roles": []}), 403, "forbidden")
+        own = make_key(client)
+        assert client.delete(f"/keys/{own['key_id']}").status_code == 204
+        assert client.delete(f"/keys/{weak['key_id']}").status_code == 204
+
+
 def test_rotated_key_and_the_one_before_are_good_until_the_overlap_ends(
     gateway: httpx2.Client, system: RunningProcess
 ) -> None:
@@ -232,6 +253,7 @@ def test_rotated_key_and_the_one_before_are_good_until_the_overlap_ends(
     for text in (key["key"], rotated["key"]):
         with using(system.gateway_url, text) as client:
             assert client.get("/users?limit=1").status_code == 200
+    assert data_of(gateway.post(path), 200)["previous_digest"] == rotated["digest"]  # no body: the default overlap
     at_once = data_of(gateway.post(path, json={"overlap_seconds": 0}), 200)
     assert (at_once["previous_digest"], at_once["previous_expires_at"]) == (None, None)
     with using(system.gateway_url, at_once["key"]) as client:

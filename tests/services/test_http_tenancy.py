@@ -6,9 +6,12 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from sarvanom.shared.clients.service_client import ServiceClientFactory
+from sarvanom.shared.models.crud_models import SystemSetting
 from tests.harness.system import RunningProcess
 from tests.services.answers import data_of, items_of, problem_of
 from tests.services.keys import make_key, using
+from tests.services.logins import PASSWORD
 from tests.services.samples import SAMPLES, Sample, tag_of
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -87,6 +90,57 @@ def test_nothing_is_given_to_others(bound: httpx2.Client, sample: Sample, id: st
     answer = bound.post(f"/{sample.collection}", content=lines, headers=NDJSON)
     assert [json.loads(line)["status"] for line in answer.text.splitlines()] == [201, 403, 403]
     assert bound.get(sample.path(id)).headers["etag"] == created.headers["etag"]
+
+
+def test_whoever_is_bound_to_several_services_is_told_to_name_one(
+    bound: httpx2.Client, sample: Sample, id: str
+) -> None:
+    body = {name: value for name, value in sample.full(id).items() if name != "service"}
+    for answer in (
+        bound.post(f"/{sample.collection}", json=body),
+        bound.put(sample.path(id), json=body, headers={"if-none-match": "*"}),
+    ):
+        detail = problem_of(answer, 403, "forbidden")["detail"]
+        assert detail.endswith("would be 'default', as none was named; the caller is bound to also, ours")
+    named = bound.post(f"/{sample.collection}", json={**body, "service": "theirs"})
+    detail = problem_of(named, 403, "forbidden")["detail"]
+    assert detail.endswith("would be 'theirs'; the caller is bound to also, ours")
+
+
+def test_whoever_is_bound_to_one_service_need_not_name_it(
+    gateway: httpx2.Client, system: RunningProcess, sample: Sample, id: str
+) -> None:
+    key = make_key(gateway, roles=["editor"], services=["only"])
+    body = {name: value for name, value in sample.full(id).items() if name != "service"}
+    line = json.dumps({name: value for name, value in sample.full(f"{id}-line").items() if name != "service"})
+    with using(system.gateway_url, key["key"]) as client:
+        assert data_of(client.post(f"/{sample.collection}", json=body), 201)["service"] == "only"
+        assert data_of(client.put(sample.path(id), json=body), 200)["service"] == "only"
+        problem_of(client.post(f"/{sample.collection}", json={**body, "service": "default"}), 403, "forbidden")
+        imported = client.post(f"/{sample.collection}", content=line, headers=NDJSON)
+        assert json.loads(imported.text)["status"] == 201
+        assert data_of(client.get(sample.path(f"{id}-line")), 200)["service"] == "only"
+
+
+async def test_python_client_of_one_service_need_not_name_it(
+    gateway: httpx2.Client, system: RunningProcess, id: str
+) -> None:
+    key = make_key(gateway, roles=["editor"], services=["only"])
+    async with ServiceClientFactory().crud(url=system.gateway_url, api_key=key["key"]) as client:
+        made = await client.settings.create(SystemSetting(setting_key=id, setting_value=1))
+        assert made.service == "only"
+        results = client.settings.import_items([SystemSetting(setting_key=f"{id}-2", setting_value=1)])
+        assert [result.status async for result in results] == [201]
+
+
+def test_whoever_administers_one_service_makes_keys_and_accounts_of_it(
+    gateway: httpx2.Client, system: RunningProcess, id: str
+) -> None:
+    key = make_key(gateway, scopes=["keys:admin"], services=["only"])
+    with using(system.gateway_url, key["key"]) as client:
+        assert make_key(client, services=["only"])["service"] == "only"
+        account = {"account_id": id, "password": PASSWORD, "services": ["only"]}
+        assert data_of(client.post("/accounts", json=account), 201)["service"] == "only"
 
 
 @pytest.mark.parametrize(("on_conflict", "status"), [("error", 409), ("skip", 403), ("replace", 403)])

@@ -206,6 +206,11 @@ def test_nobody_grants_an_account_more_than_it_has(realm: Realm) -> None:
             problem_of(lesser.patch(f"/accounts/{made}", json=more), 403, "forbidden")
         takeover = lesser.patch(f"/accounts/{strong}", json={"password": "Sphinx of black quartz"})
         problem_of(takeover, 403, "forbidden")
+        endings: list[dict[str, Any]] = [{"disabled": True}, {"roles": []}, {}]
+        for ending in endings:
+            problem_of(lesser.patch(f"/accounts/{strong}", json=ending), 403, "forbidden")
+        problem_of(lesser.delete(f"/accounts/{strong}"), 403, "forbidden")
+        assert lesser.delete(f"/accounts/{made}").status_code == 204
         problem_of(lesser.get(f"/accounts/{foreign}"), 404, "not_found")
         problem_of(lesser.patch(f"/accounts/{foreign}", json={}), 404, "not_found")
         problem_of(lesser.delete(f"/accounts/{foreign}"), 404, "not_found")
@@ -243,6 +248,16 @@ def test_accounts_are_not_replaced_imported_undone_or_revealed(realm: Realm) -> 
     assert http.delete(f"/accounts/{name}").status_code == 204
     last = items_of(http.get("/changes", params={"resource": "accounts", "id": name}))[-1]
     problem_of(http.post(f"/revisions/{last['revision']}/revert"), 409, "revert_conflict")
+
+
+def test_name_of_an_account_that_was_deleted_is_nobody_elses(realm: Realm) -> None:
+    """Or whoever gets it would have done what the log says of the one before."""
+    http, name = realm.administrator, realm.account()
+    body = {"account_id": name, "password": PASSWORD}
+    assert "already" in problem_of(http.post("/accounts", json=body), 409, "already_exists")["detail"]
+    assert http.delete(f"/accounts/{name}").status_code == 204
+    problem = problem_of(http.post("/accounts", json=body), 409, "already_exists")
+    assert "not used again" in problem["detail"]
 
 
 def test_repeated_request_makes_one_account(realm: Realm, id: str) -> None:

@@ -72,7 +72,9 @@ def test_client_proves_itself_in_the_form_as_well(realm: Realm) -> None:
 
 def test_wrong_client_is_one_and_the_same_error(realm: Realm) -> None:
     key, other = (make_key(realm.administrator, roles=["viewer"]) for _ in range(2))
-    expired = make_key(realm.administrator, expires_at="2020-01-01T00:00:00Z")
+    expired = make_key(realm.administrator)
+    ended = {"expires_at": "2020-01-01T00:00:00Z"}
+    assert realm.administrator.patch(f"/keys/{expired['key_id']}", json=ended).status_code == 200
     attempts = [
         (key["key_id"], made_up_key().text),
         (key["key_id"], other["key"]),

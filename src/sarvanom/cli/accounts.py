@@ -8,33 +8,37 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 
 from sarvanom.cli.clients import connect_client, one_line
-from sarvanom.cli.gateway_commands import allowed, gateway_command, grant_options, run_command
+from sarvanom.cli.gateway_commands import (
+    allowed,
+    change_options,
+    changed_fields,
+    echo_all,
+    gateway_command,
+    grant_options,
+    granted_fields,
+    hint_at_nothing,
+    require_change,
+    run_command,
+)
 from sarvanom.shared.models.account_models import Account
-from sarvanom.shared.models.crud_models import PaginationParams
-from sarvanom.shared.resources import ACCOUNTS
+from sarvanom.shared.resources import ACCOUNTS, check_id
 from sarvanom.shared.validation import parse_model
 
-_PAGE: Final = 1000
 _NAME: Final = click.Argument(["name"])
 
 
 async def _create(url: str, api_key: str | None, fields: dict[str, JsonValue]) -> None:
+    check_id(ACCOUNTS, str(fields["account_id"]))
     account = parse_model(ACCOUNTS.write_model, to_json(fields))
     async with connect_client(url, api_key) as client:
         made = await client.accounts.create(account)
     click.echo(f"{one_line(made.account_id)} can log in.", err=True)
+    hint_at_nothing(made)
 
 
 async def _list(url: str, api_key: str | None) -> None:
     async with connect_client(url, api_key) as client:
-        cursor: str | None = None
-        while True:
-            page = await client.accounts.list(PaginationParams(limit=_PAGE, cursor=cursor, sort="account_id"))
-            for account in page.items:
-                click.echo(_line(account))
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+        await echo_all(client.accounts.list, "account_id", _line)
 
 
 async def _change(url: str, api_key: str | None, name: str, changes: dict[str, JsonValue], said: str) -> None:
@@ -63,19 +67,20 @@ def _read_password() -> str:
 
 def _create_command(url: str, api_key: str | None, **fields: Any) -> None:
     """Make an account that logs in as NAME; its password is asked for, or is the first line of standard input."""
-    given: dict[str, JsonValue] = {
-        "account_id": fields["name"],
-        "password": _read_password(),
-        "roles": list(fields["role"]),
-        "scopes": list(fields["scope"]),
-        "services": list(fields["bound_to"]) or None,
-    }
+    given = {"account_id": fields["name"], "password": _read_password(), **granted_fields(fields)}
     run_command(_create, url, api_key=api_key, fields=given)
 
 
 def _list_command(url: str, **given: Any) -> None:
     """List the accounts, by name."""
     run_command(_list, url, **given)
+
+
+def _change_command(url: str, api_key: str | None, name: str, **fields: Any) -> None:
+    """Change what an account may do and for which services, and end what was logged in; what is not given stays."""
+    changes = changed_fields(fields)
+    require_change(changes)
+    run_command(_change, url, api_key=api_key, name=name, changes=changes, said="is changed, and is logged out.")
 
 
 def _password_command(url: str, **given: Any) -> None:
@@ -108,10 +113,11 @@ def _delete_command(url: str, **given: Any) -> None:
 
 accounts_command: Final = click.Group(
     "accounts",
-    help="Make, list, disable and delete the accounts that log in with a password.",
+    help="Make, list, change, disable and delete the accounts that log in with a password.",
     commands=[
         gateway_command("create", _create_command, _NAME, *grant_options()),
         gateway_command("list", _list_command),
+        gateway_command("change", _change_command, _NAME, *change_options()),
         gateway_command("password", _password_command, _NAME),
         gateway_command("disable", _disable_command, _NAME),
         gateway_command("enable", _enable_command, _NAME),

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from sarvanom.backends.identity.secret_files import ADMIN_KEY, read_secret
 from sarvanom.cli.options import load_settings
 from sarvanom.settings import ClientSettings
 from sarvanom.shared.contracts.service_contracts import CRUDServiceContract
-from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
+from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable, Unauthorized
 
 if TYPE_CHECKING:
     from sarvanom.shared.clients.crud_client import CRUDServiceClient
@@ -45,13 +46,32 @@ async def connect_client(url: str, api_key: str | None) -> AsyncIterator["CRUDSe
 
 
 def administrator_key(url: str) -> str | None:
-    """Return the key that the first start has left in the data folder, for a gateway on this machine alone."""
-    if not _is_loopback(urlsplit(url).hostname or ""):
+    """Return the first key, as it was set or stands in the data folder, for a gateway on this machine alone."""
+    if not is_loopback(url):
         return None
+    settings = load_settings(ClientSettings, {})
     try:
-        return read_secret(load_settings(ClientSettings, {}).data_dir / ADMIN_KEY)
+        return settings.admin_key or read_secret(settings.data_dir / ADMIN_KEY)
     except OSError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _used_key(url: str, api_key: str | None) -> str:
+    """Return where the key was from by which a gateway was asked, or where one could be from."""
+    if api_key:
+        return "the key was that of SARVANOM_API_KEY or --api-key"
+    if not is_loopback(url):
+        return "there was no key: set SARVANOM_API_KEY"
+    settings = load_settings(ClientSettings, {})
+    if settings.admin_key:
+        return "the key was that of SARVANOM_ADMIN_KEY"
+    file = settings.data_dir / ADMIN_KEY
+    if file.exists():
+        return f"the key was that in {file}"
+    return (
+        f"there was no key, for {settings.data_dir} has no `{ADMIN_KEY}`: run it in the folder of `sarvanom up`, "
+        "or set SARVANOM_DATA_DIR or SARVANOM_API_KEY"
+    )
 
 
 def gateway_options() -> list[click.Option]:
@@ -88,13 +108,16 @@ def make_progress(counter: ProgressColumn | None = None, *, hidden: bool = False
     )
 
 
-def explain(url: str, error: SarvanOMError, at: str = "") -> str:
-    """Return on one line why a gateway did not do what it was asked for."""
+def explain(url: str, error: SarvanOMError, at: str = "", *, api_key: str | None) -> str:
+    """Return on one line why a gateway did not do what it was asked for by this key."""
     if isinstance(error, ServiceUnavailable) and not _accepts_connections(url):
         return f"Nothing answers at {url}; start it with `sarvanom up`"
     causes = "; ".join(f"{name}: {message}" if name else message for name, message in error.errors)
     where = f" at {at}" if at else ""
-    return one_line(f"{url} gave up{where}: {error.detail}" + (f" ({causes})" if causes else ""))
+    if isinstance(error, Unauthorized):
+        causes = _used_key(url, api_key)
+    did = "gave up" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused"
+    return one_line(f"{url} {did}{where}: {error.detail}" + (f" ({causes})" if causes else ""))
 
 
 def name_of(file: str) -> str:
@@ -107,7 +130,9 @@ def one_line(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Tell whether a gateway is on this machine."""
+    host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -49,7 +49,7 @@ def _export(connect: Connect, *, collection: str | None, output: str, url: str, 
         with _written(output) as file:
             asyncio.run(_copy(connect, url, api_key, collection, file, to_terminal=file.isatty()))
     except SarvanOMError as error:
-        raise click.ClickException(explain(url, error)) from None
+        raise click.ClickException(explain(url, error, api_key=api_key)) from None
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 (nobody reads on: nor must the interpreter's flush)
         click.get_current_context().exit(1)

@@ -152,7 +152,7 @@ def _run(
     if interrupted:
         click.get_current_context().exit(INTERRUPTED)
     if tally.halted_by:
-        raise click.ClickException(explain(url, tally.halted_by, tally.halted_at))
+        raise click.ClickException(explain(url, tally.halted_by, tally.halted_at, api_key=api_key))
     if tally.outcomes[Outcome.REFUSED]:
         click.get_current_context().exit(1)
 

@@ -1,39 +1,68 @@
-"""`sarvanom keys`: make, list, rotate and revoke API keys."""
+"""`sarvanom keys`: make, list, change, rotate and revoke API keys."""
 
 from typing import Any, Final
 
 import click
 from pydantic import JsonValue
 
-from sarvanom.cli.clients import connect_client, one_line
-from sarvanom.cli.gateway_commands import allowed, gateway_command, grant_options, run_command
-from sarvanom.shared.models.crud_models import PaginationParams
+from sarvanom.backends.identity.secret_files import ADMIN_KEY, read_secret, replace_secret
+from sarvanom.cli.clients import connect_client, is_loopback, one_line
+from sarvanom.cli.gateway_commands import (
+    allowed,
+    change_options,
+    changed_fields,
+    echo_all,
+    gateway_command,
+    grant_options,
+    granted_fields,
+    hint_at_nothing,
+    require_change,
+    run_command,
+)
+from sarvanom.cli.options import load_settings
+from sarvanom.security.api_keys import digest_of
+from sarvanom.settings import ClientSettings
 from sarvanom.shared.models.key_models import MAX_OVERLAP_SECONDS, ApiKey, IssuedApiKey
 
-_PAGE: Final = 1000
 _ID: Final = click.Argument(["key_id"])
 
 
 async def _create(url: str, api_key: str | None, fields: dict[str, JsonValue]) -> None:
     async with connect_client(url, api_key) as client:
-        _tell(await client.keys.create(**fields))  # type: ignore[arg-type]
+        issued = await client.keys.create(**fields)  # type: ignore[arg-type]
+    _tell(issued)
+    hint_at_nothing(issued)
 
 
 async def _list(url: str, api_key: str | None) -> None:
     async with connect_client(url, api_key) as client:
-        cursor: str | None = None
-        while True:
-            page = await client.keys.list(PaginationParams(limit=_PAGE, cursor=cursor, sort="name"))
-            for key in page.items:
-                click.echo(_line(key))
-            cursor = page.next_cursor
-            if cursor is None:
-                return
+        await echo_all(client.keys.list, "name", _line)
 
 
 async def _rotate(url: str, api_key: str | None, key_id: str, overlap_seconds: int) -> None:
     async with connect_client(url, api_key) as client:
-        _tell(await client.keys.rotate(key_id, overlap_seconds=overlap_seconds))
+        before = await client.keys.get(key_id)
+        issued = await client.keys.rotate(key_id, overlap_seconds=overlap_seconds)
+    _tell(issued)
+    if is_loopback(url):
+        _keep(issued, before.digest)
+
+
+def _keep(issued: IssuedApiKey, digest: str) -> None:
+    """Put a new key where the one before was: what the first start has made is found by the commands there."""
+    file = load_settings(ClientSettings, {}).data_dir / ADMIN_KEY
+    try:
+        kept = read_secret(file)
+        if kept is not None and digest_of(kept) == digest:
+            replace_secret(file, issued.key)
+            click.echo(f"{file} holds it now.", err=True)
+    except OSError as error:
+        click.echo(f"{file} may hold the key of before: {error}", err=True)
+
+
+async def _change(url: str, api_key: str | None, key_id: str, changes: dict[str, JsonValue]) -> None:
+    async with connect_client(url, api_key) as client:
+        click.echo(_line(await client.keys.patch(key_id, changes)))
 
 
 async def _revoke(url: str, api_key: str | None, key_id: str) -> None:
@@ -55,19 +84,21 @@ def _line(key: ApiKey) -> str:
 
 def _create_command(url: str, api_key: str | None, expires_at: str | None, **fields: Any) -> None:
     """Make a key called NAME and write it to standard output, once."""
-    given = {
-        "name": fields["name"],
-        "roles": list(fields["role"]),
-        "scopes": list(fields["scope"]),
-        "services": list(fields["bound_to"]) or None,
-        "expires_at": expires_at,
-    }
+    given = {"name": fields["name"], **granted_fields(fields), "expires_at": expires_at}
     run_command(_create, url, api_key=api_key, fields=given)
 
 
 def _list_command(url: str, **given: Any) -> None:
-    """List the keys, by name; what they are is not known here."""
+    """List the keys, by name: id, first characters, name, what it may do, for which services, and when it ends."""
     run_command(_list, url, **given)
+
+
+def _change_command(url: str, api_key: str | None, key_id: str, **fields: Any) -> None:
+    """Change what a key is called, may do, for which services, and when it ends; what is not given stays."""
+    given = {name: fields[name] for name in ("name", "expires_at") if fields[name] is not None}
+    changes = given | changed_fields(fields)
+    require_change(changes)
+    run_command(_change, url, api_key=api_key, key_id=key_id, changes=changes)
 
 
 def _rotate_command(url: str, **given: Any) -> None:
@@ -80,18 +111,25 @@ def _revoke_command(url: str, **given: Any) -> None:
     run_command(_revoke, url, **given)
 
 
+def _ends() -> click.Option:
+    return click.Option(["--expires-at"], help="When it ends: 2027-01-31T12:00:00Z.")
+
+
 keys_command: Final = click.Group(
     "keys",
-    help="Make, list, rotate and revoke API keys.",
+    help="Make, list, change, rotate and revoke API keys.",
     commands=[
         gateway_command(
             "create",
             _create_command,
             click.Argument(["name"]),
             *grant_options(),
-            click.Option(["--expires-at"], help="When it ends: 2027-01-31T12:00:00Z."),
+            _ends(),
         ),
         gateway_command("list", _list_command),
+        gateway_command(
+            "change", _change_command, _ID, click.Option(["--name"], help="What it is for."), *change_options(), _ends()
+        ),
         gateway_command(
             "rotate",
             _rotate_command,

@@ -42,7 +42,7 @@ def _restore(connect: Connect, *, file: str, url: str, api_key: str | None) -> N
     except OSError as error:
         raise click.ClickException(f"{name_of(file)}: {error.strerror or error}") from None
     except SarvanOMError as error:
-        raise click.ClickException(explain(url, error)) from None
+        raise click.ClickException(explain(url, error, api_key=api_key)) from None
     except KeyboardInterrupt:
         click.echo("Interrupted: either all of it was restored, or nothing.", err=True)
         click.get_current_context().exit(INTERRUPTED)

@@ -22,7 +22,7 @@ def up_command(**flags: Any) -> None:
     settings = load_settings(UpSettings, flags)
     _prepare_data_dir(settings.data_dir)
     key_file = settings.data_dir / ADMIN_KEY
-    is_first = not key_file.exists()
+    before = _key_in(key_file)
     specs = [
         ServiceSpec("crud", settings.crud_host, settings.crud_port, is_secure=settings.crud_tls is not None),
         ServiceSpec("gateway", settings.gateway_host, settings.gateway_port, is_secure=settings.tls is not None),
@@ -34,7 +34,7 @@ def up_command(**flags: Any) -> None:
             f"\nSarvanOM is up. Data in {settings.data_dir.resolve()}\n\n"
             f"  gateway  {gateway}   API documentation at {gateway}/docs\n"
             f"  crud     {crud}   for the gateway alone\n\n"
-            f"{_first_key(key_file) if is_first else ''}"
+            f"{_new_key(key_file, before)}"
             "Create a user:\n\n"
             f"  curl -i {gateway}/users -H 'Content-Type: application/json' \\\n"
             f'    -H "Authorization: Bearer {_bearer(settings)}" \\\n'
@@ -46,15 +46,23 @@ def up_command(**flags: Any) -> None:
     sys.exit(supervise(specs, settings, announce))
 
 
-def _first_key(file: Path) -> str:
-    """Return how to tell of the key that the first start has made; nothing if it made none."""
+def _new_key(file: Path, before: str | None) -> str:
+    """Return how to tell of the key that this start has made; nothing if it made none."""
     try:
         key = read_secret(file)
     except OSError as error:
         return f"The administrator's key cannot be read: {error}\n\n"
-    if key is None:
+    if key is None or key == before:
         return ""
     return f"The administrator's key, shown this once and kept in {file}:\n\n  {key}\n\n"
+
+
+def _key_in(file: Path) -> str | None:
+    """Return the key that is there before the start; what cannot be read is told of after it."""
+    try:
+        return read_secret(file)
+    except OSError:
+        return None
 
 
 def _bearer(settings: UpSettings) -> str:

@@ -22,6 +22,7 @@ from sarvanom.security.principals import Principal
 from sarvanom.security.scopes import SCOPES
 from sarvanom.security.signing_keys import ALGORITHM, SigningKeys
 from sarvanom.security.verified_tokens import VerifiedToken
+from sarvanom.shared.errors import Unauthorized
 
 LIFETIME: Final = 900
 LEEWAY: Final = 30
@@ -91,6 +92,18 @@ class AccessTokens:
         if len(text) > MAX_TOKEN_LENGTH:
             raise ValueError("the principal is bound to more services than a token can name")
         return IssuedToken(text, token_id, self._lifetime, principal.scopes)
+
+    def has_signed(self, text: str) -> bool:
+        """Tell whether a key of ours has signed a token, whatever it says; one that cannot be read raises."""
+        token = read_token(text)
+        key = self._keys.find(token.key_id)
+        if key is None:
+            return False
+        try:
+            check_signature(token, key.public, (ALGORITHM,))
+        except Unauthorized:
+            return False
+        return True
 
     def verify(self, text: str) -> VerifiedToken:
         """Return what a token says; a token says the same thing until it expires, so that this may be remembered.

@@ -27,10 +27,11 @@ class FailedLogins:
         self._of_address = of_address
 
     async def check(self, address: str | None, account: str) -> None:
-        """Begin an attempt, before the password is looked at; raises `RateLimited` if it has to wait."""
+        """Begin an attempt, before the password is looked at; raises `RateLimited` if it has to wait, uncounted."""
         await self.failed(address)
         left = await self._store.strike(account_key(account), self._of_account)
         if left > 0:
+            await self._store.pardon(_address_key(address), self._of_address, all_of_them=False)
             raise _too_early(left)
 
     async def succeeded(self, address: str | None, account: str) -> None:

@@ -93,8 +93,13 @@ async def _parse_delete(resource: Resource[Any], scope: Scope, receive: Receive)
 async def _parse_rotate(resource: Resource[Any], scope: Scope, receive: Receive) -> ResourceCall:
     refuse_parameters(scope)
     id = check_id(resource, scope["path_params"][resource.id_field])
-    check_media_type(scope, (JSON,))
+    is_declared = any(name == b"content-type" for name, _ in scope["headers"])
+    if is_declared:
+        check_media_type(scope, (JSON,))
     body = await read_body(receive)
+    if body and not is_declared:
+        check_media_type(scope, (JSON,))
+    body = body or b"{}"  # all of it may be left out
     return _write_call(
         Operation.ROTATE,
         "POST",

@@ -162,6 +162,8 @@ def _parameters(operation: Operation, resource: Resource[Any]) -> list[Parameter
         Operation.PATCH: Annotated[resource.patch_model, Body(media_type=MERGE_PATCH)],
         Operation.ROTATE: Annotated[Rotation, Body()],
     }.get(operation)
+    if operation is Operation.ROTATE:
+        return [*parameters, _parameter("body", body, default=None)]
     return parameters if body is None else [*parameters, _parameter("body", body)]
 
 

@@ -74,4 +74,4 @@ def test_a_refusal_is_one_line(
     monkeypatch.setattr(store.archive, "restore", restore)
     result = run("-", input=EXPORT)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"Error: http://127.0.0.1:8000 gave up: {said}\n"
+    assert result.stderr == f"Error: http://127.0.0.1:8000 refused: {said}\n"

@@ -61,3 +61,17 @@ def test_nobody_else_may_have_our_name() -> None:
     outside = OutsideTokens([OutsideIssuer("evil", OWN.issuer, "sarvanom")], fetch)
     with pytest.raises(ValueError, match="our own"):
         BearerTokens(OWN, outside, VerifiedTokens())
+
+
+async def test_a_gateway_with_our_keys_and_another_name_is_told_of_once_and_not_believed() -> None:
+    told: list[str] = []
+    tokens = BearerTokens(OWN, OutsideTokens([], fetch), VerifiedTokens(), on_other_name=told.append)
+    other = AccessTokens(
+        SigningKeys(SECRET, clock=Clock()), issuer="http://localhost:9000", audience="sarvanom", clock=Clock()
+    )
+    theirs = other.issue(Principal("user:ada"), client_id="cli").text
+    made_up = write(header_of(theirs), claims_of(theirs) | {"iss": "http://evil.example"}, unsigned)
+    for text, said in ((made_up, []), (theirs, [other.issuer]), (theirs, [other.issuer])):
+        with pytest.raises(Unauthorized):
+            await tokens.verify(text)
+        assert told == said

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 
 from sarvanom.security.statements import HEADER
+from sarvanom.services.gateway.recognition import Recognition
 from sarvanom.services.gateway.relay import Relay
 from sarvanom.shared.clients.keepalive import KeepAliveTransport
 from sarvanom.shared.clients.transport import Headers, Request, Response, StreamedResponse, Transport
@@ -20,6 +22,8 @@ from sarvanom.web.routing import DirectDispatch, direct_routes
 from tests.harness.identity import ADMINISTRATOR, STATEMENTS
 from tests.unit.shared.clients.peers import OK, Conversation, serve
 from tests.unit.web.asgi import ask, http_scope, read_all
+
+RECOGNITION = Recognition("given" * 8, Path())
 
 
 class Answering(Transport):
@@ -71,7 +75,7 @@ def call(headers: Headers | None = None, body: bytes = b"", *, key: str | None =
 async def test_call_is_sent_as_it_was_parsed() -> None:
     transport = Answering(Response(200, [], b""))
     headers = [(b"content-type", b"application/merge-patch+json"), (b"if-match", b'"7"')]
-    await Relay(transport, STATEMENTS)(call(headers, b'{"a": 1}', key="k 1"))
+    await Relay(transport, STATEMENTS, RECOGNITION)(call(headers, b'{"a": 1}', key="k 1"))
     own = [(b"x-request-id", b"r-1"), *headers, (b"idempotency-key", b'"k 1"')]
     (request,) = transport.requests
     name, statement = request.headers.pop()
@@ -84,13 +88,13 @@ async def test_call_is_sent_as_it_was_parsed() -> None:
 @pytest.mark.parametrize("headers", [None, []])
 async def test_call_without_headers_has_its_request_id(headers: Headers | None) -> None:
     transport = Answering(Response(204, [], b""))
-    await Relay(transport, STATEMENTS)(call(headers, key="k"))
+    await Relay(transport, STATEMENTS, RECOGNITION)(call(headers, key="k"))
     assert transport.requests[0].headers[:-1] == [(b"x-request-id", b"r-1"), (b"idempotency-key", b'"k"')]
 
 
 async def test_every_write_has_a_key_and_no_two_the_same() -> None:
     transport = Answering(Response(204, [], b""))
-    relay = Relay(transport, STATEMENTS)
+    relay = Relay(transport, STATEMENTS, RECOGNITION)
     for _ in range(3):
         await relay(call())
     await relay(Call(method="GET", target=b"/users", request_id="r-2"))
@@ -103,7 +107,7 @@ async def test_stream_is_handed_on_as_it_comes_and_closed_with_its_answer() -> N
     headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
     transport = Answering(Response(200, [*headers, (b"transfer-encoding", b"chunked")], b"abc"))
     watch = Call(method="GET", target=b"/changes", request_id="r-1", is_streamed=True, is_endless=True)
-    answer = await Relay(transport, STATEMENTS)(watch)
+    answer = await Relay(transport, STATEMENTS, RECOGNITION)(watch)
     assert isinstance(answer, StreamedAnswer)
     assert (answer.status, answer.headers, answer.is_endless) == (200, headers, True)
     assert [chunk async for chunk in answer.chunks] == [b"a", b"b", b"c"]
@@ -125,7 +129,7 @@ async def test_a_restore_may_take_its_time_after_the_last_byte() -> None:
     async with serve(restore_late) as crud:
         transport = KeepAliveTransport(crud.url, stream_idle_timeout=0.2)
         app = FastAPI()
-        add_archive_routes(app, Relay(transport, STATEMENTS))
+        add_archive_routes(app, Relay(transport, STATEMENTS, RECOGNITION))
         lines = (b"content-type", b"application/x-ndjson")
         scope = http_scope("POST", "/import", [lines], **{PRINCIPAL: ADMINISTRATOR})
         answer = await ask(DirectDispatch(direct_routes(app), read_all), scope, body=[b"one\n", b"two\n"])
@@ -144,12 +148,12 @@ async def test_answer_is_handed_on_with_the_headers_that_are_a_callers_business(
         (b"accept", b"application/json"),
     ]
     others = [(b"x-request-id", b"theirs"), (b"connection", b"close"), (b"content-length", b"3"), (b"server", b"crud")]
-    relay = Relay(Answering(Response(status, [*others[:2], *wanted, *others[2:]], b"abc")), STATEMENTS)
+    relay = Relay(Answering(Response(status, [*others[:2], *wanted, *others[2:]], b"abc")), STATEMENTS, RECOGNITION)
     assert await relay(call()) == Answer(status, wanted, b"abc")
 
 
 async def test_failure_of_the_hop_is_raised_as_it_is() -> None:
     failure = UpstreamFailed("broke off")
     with pytest.raises(UpstreamFailed) as caught:
-        await Relay(Answering(failure), STATEMENTS)(call())
+        await Relay(Answering(failure), STATEMENTS, RECOGNITION)(call())
     assert caught.value is failure

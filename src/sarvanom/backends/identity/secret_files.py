@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 INTERNAL_SECRET: Final = "internal-secret"  # noqa: S105 (the name of a file)
 ADMIN_KEY: Final = "admin-key"
 _OWNER_ONLY: Final = 0o600
 _MIN_LENGTH: Final = 32
 _MAX_LENGTH: Final = 4096
+_log = structlog.get_logger()
 
 
 class SecretFileRefused(OSError):
@@ -38,7 +41,9 @@ def read_secret(path: Path) -> str | None:
     return text
 
 
-def read_or_make_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(32)) -> str:
+def read_or_make_secret(
+    path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(32), what: str = "a secret"
+) -> str:
     """Return the secret in a file; if there is no file it is made, whole or not at all, also by several at once.
 
     Raises:
@@ -49,14 +54,12 @@ def read_or_make_secret(path: Path, make: Callable[[], str] = lambda: secrets.to
     if found is not None:
         return found
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    made = _draft(path)
     try:
-        with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w") as file:
-            file.write(make() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _write(made, make())
         with contextlib.suppress(FileExistsError):  # somebody else was first
             os.link(made, path)
+            _log.info(f"made {what}", file=str(path))
     finally:
         made.unlink(missing_ok=True)
     kept = read_secret(path)
@@ -65,9 +68,31 @@ def read_or_make_secret(path: Path, make: Callable[[], str] = lambda: secrets.to
     return kept
 
 
+def replace_secret(path: Path, text: str) -> None:
+    """Put another secret into a file, whole or not at all; raises `OSError`."""
+    made = _draft(path)
+    try:
+        _write(made, text)
+        made.replace(path)
+    finally:
+        made.unlink(missing_ok=True)
+
+
 def internal_secret(given: str | None, folder: Path) -> bytes:
     """Return what the services of an installation have in common: what was set, or what its file holds."""
-    return (given or read_or_make_secret(folder / INTERNAL_SECRET)).encode()
+    return (given or read_or_make_secret(folder / INTERNAL_SECRET, what="an internal secret")).encode()
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a new file that only its owner can read, and have it on disk."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _check(path: Path, status: os.stat_result) -> None:

@@ -21,6 +21,7 @@ from sarvanom.shared.validation import parse_model
 
 ADMINISTRATOR: Final = "key-administrator"
 _ORIGIN: Final = Origin("", "installation")
+_WHAT: Final = "an administrator's key"
 _RETRY_SECONDS: Final = 0.25
 _log = structlog.get_logger()
 
@@ -83,7 +84,7 @@ class Administrator:
         if await self._may_have_existed():
             await self._renew()
             return
-        text = await asyncio.to_thread(read_or_make_secret, self._file, _make_text)
+        text = await asyncio.to_thread(read_or_make_secret, self._file, _make_text, _WHAT)
         if not await self._create(_administrator(text)):
             current = await self._store.read(KEYS, ADMINISTRATOR)
             if not _has_digest(current, digest_of(text)):
@@ -92,7 +93,7 @@ class Administrator:
     async def _renew(self) -> None:
         """Make a key whatever the file holds: that may be the text of one that was revoked or rotated away."""
         made = self._file.with_name(f"{self._file.name}.{token_hex(8)}")
-        text = await asyncio.to_thread(read_or_make_secret, made, _make_text)
+        text = await asyncio.to_thread(read_or_make_secret, made, _make_text, _WHAT)
         try:
             if await self._create(_administrator(text)):
                 made.replace(self._file)

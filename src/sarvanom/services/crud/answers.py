@@ -85,8 +85,7 @@ class StoreAnswers:
             item = call.item
             if call.resource.grants:
                 (await authority_of(collection.store, call.principal)).check(item)
-                tenancy.check(item)
-                item = await self._hashed.item(call.resource, item)
+                item = await self._hashed.item(call.resource, tenancy.owned(item))
             return self._written(call, Operation.CREATE, await collection.create_document(item, origin, tenancy))
         issued = await self._issuer.create(collection, call.item, call.principal, call.idempotency_key, origin)
         return self._issued(call, Operation.CREATE, issued)

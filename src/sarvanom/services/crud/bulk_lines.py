@@ -87,8 +87,7 @@ class LineImport:
         if text is None:
             return Refused(number, PayloadTooLarge(f"A line may have at most {self.line_limit} bytes"))
         try:
-            item = parse_model(self.resource.write_model, text)
-            self.tenancy.check(item)
+            item = self.tenancy.owned(parse_model(self.resource.write_model, text))
             decision = _Decision(self, item)
             origin = self._origin(number, text)
             id = self.resource.id_of(item)

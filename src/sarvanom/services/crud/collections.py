@@ -9,7 +9,7 @@ from pydantic_core import from_json, to_json
 from sarvanom.backends.storage.contract import NOBODY, Document, DocumentPage, Origin, Removed, Write, Written
 from sarvanom.services.crud.archive import StoredArchive
 from sarvanom.services.crud.bulk_lines import LineImport, import_lines
-from sarvanom.services.crud.conflicts import id_taken
+from sarvanom.services.crud.conflicts import id_taken, id_used
 from sarvanom.services.crud.history import History
 from sarvanom.services.crud.sealed_store import SealedStore
 from sarvanom.services.crud.stored_log import StoredLog
@@ -73,14 +73,16 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         self.history = History(store)
 
     async def create_document(self, item: M, origin: Origin = NOBODY, tenancy: Tenancy = UNBOUND) -> Written:
-        """Store a new item; see `create`."""
-        tenancy.check(item)
+        """Store a new item; see `create`. Who was granted something once keeps its id for itself."""
+        item = tenancy.owned(item)
         id = self.resource.id_of(item)
         was_here = self.resource.grants and await self.history.knows(self.resource, id)
 
         def decide(current: Document | None) -> M:
-            if current is not None or was_here:
-                raise id_taken(self.resource)  # nobody steps into the name of who was deleted
+            if current is not None:
+                raise id_taken(self.resource)
+            if was_here:
+                raise id_used(self.resource)
             return item
 
         return await self.store.write(Write(self.resource, id, decide, item, origin))
@@ -100,7 +102,7 @@ class StoredCollection[M: ResourceModel](CollectionContract[M]):
         self, item: M, preconditions: Preconditions, origin: Origin = NOBODY, tenancy: Tenancy = UNBOUND
     ) -> Written:
         """Put the item in the place of the stored one; see `replace`."""
-        tenancy.check(item)
+        item = tenancy.owned(item)
         id = self.resource.id_of(item)
 
         def decide(current: Document | None) -> M:

@@ -1,4 +1,4 @@
-"""The refusal of an id that is taken."""
+"""The refusals of ids that are taken, and of those that were."""
 
 from typing import Any
 
@@ -10,4 +10,10 @@ def id_taken(resource: Resource[Any]) -> ResourceConflict:
     """Return the refusal to create what is there already, or was: what lets somebody in has its id for good."""
     there_is = "There is or was" if resource.grants else "There is"
     message = f"{there_is} {resource.one} with this {resource.id_field} already"
+    return ResourceConflict(message, errors=[FieldError(resource.id_field, message)])
+
+
+def id_used(resource: Resource[Any]) -> ResourceConflict:
+    """Return the refusal to create what was there once, where an id is never used again."""
+    message = f"There was {resource.one} with this {resource.id_field}, and it is not used again"
     return ResourceConflict(message, errors=[FieldError(resource.id_field, message)])

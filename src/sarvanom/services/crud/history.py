@@ -77,7 +77,8 @@ class History:
         if principal is not None and not principal.may(write_scope(resource)):
             raise Forbidden(f"This takes the scope {write_scope(resource)}")
         if resource.grants:
-            raise RevertConflict(f"Revision {revision} cannot be undone: {resource.one} never comes back")
+            reason = f"{resource.one} never comes back, nor does what it was; change or delete it instead"
+            raise RevertConflict(f"Revision {revision} cannot be undone: {reason}")
         before = await self._state_before(resource, change)
         item: ResourceModel | None = None
         created_at = None

@@ -14,7 +14,7 @@ from sarvanom.services.crud.authority import authority_of
 from sarvanom.services.crud.collections import StoredCollection
 from sarvanom.services.crud.conflicts import id_taken
 from sarvanom.services.crud.tenancy import tenancy_of
-from sarvanom.shared.errors import ResourceConflict, RevisionCompacted
+from sarvanom.shared.errors import FieldError, ResourceConflict, RevisionCompacted, ValidationFailed
 from sarvanom.shared.models.key_models import ApiKey, Rotation
 from sarvanom.shared.resources import format_timestamp
 from sarvanom.shared.validation import parse_model
@@ -52,10 +52,11 @@ class KeyIssuer:
 
         Raises:
             Forbidden: it may do what the principal may not, or for longer.
+            ValidationFailed: it would have ended already.
             ResourceConflict: the request was carried out before, and what it gave cannot be told again.
         """
         (await authority_of(collection.store, principal)).check(item)
-        tenancy_of(principal).check(item)
+        item = tenancy_of(principal).owned(item)
         id = make_key().id
         text = self._text(principal, idempotency_key, "create", id)
         made = {"key_id": id, "previous_digest": None, "previous_expires_at": None}
@@ -64,6 +65,9 @@ class KeyIssuer:
         def decide(current: Document | None) -> ApiKey:
             if current is not None:
                 raise id_taken(collection.resource)
+            if key.expires_at is not None and key.expires_at <= self._clock():
+                message = "Must be in the future"
+                raise ValidationFailed("The key would have ended already", errors=[FieldError("expires_at", message)])
             return key
 
         # Without its item: the outcome is then kept with the Idempotency-Key, and with it the id that was made.

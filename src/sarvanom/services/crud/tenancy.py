@@ -27,10 +27,25 @@ class Tenancy:
             return document
         return None
 
+    def owned[M: ResourceModel](self, item: M) -> M:
+        """Return a new item with the service that owns it: the only one of its maker, if none was named.
+
+        Raises:
+            Forbidden: another service would own it.
+        """
+        if self._services is not None and len(self._services) == 1 and "service" not in item.model_fields_set:
+            return item.model_copy(update={"service": next(iter(self._services))})
+        self.check(item)
+        return item
+
     def check(self, item: ResourceModel) -> None:
         """Refuse to write what another service would own; raises `Forbidden`."""
         if self._services is not None and item.service not in self._services:
-            raise Forbidden("The caller is bound to other services than the one that would own this")
+            why = "" if "service" in item.model_fields_set else ", as none was named"
+            raise Forbidden(
+                f"The service that owns this would be {item.service!r}{why}; the caller is bound to "
+                f"{', '.join(sorted(self._services))}"
+            )
 
     def check_place(self, current: Document | None) -> None:
         """Refuse to replace what cannot be seen, saying nothing of it; raises `Forbidden`."""

@@ -20,6 +20,7 @@ from sarvanom.services.gateway.api_keys import ApiKeys
 from sarvanom.services.gateway.authentication import BearerAuthentication
 from sarvanom.services.gateway.limits import limit_store
 from sarvanom.services.gateway.questions import Questions
+from sarvanom.services.gateway.recognition import Recognition
 from sarvanom.services.gateway.relay import Relay
 from sarvanom.services.gateway.tokens import GatewayTokens, TokenSettings
 from sarvanom.setting_checks import split_list
@@ -54,7 +55,8 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     limits = limit_store(settings.valkey_url)
     logger = structlog.get_logger().bind()
 
-    questions = Questions(hop, statements)
+    recognition = Recognition(settings.internal_secret, settings.data_dir)
+    questions = Questions(hop, statements, recognition)
     keys = ApiKeys(questions.find_key, lease=settings.lease_seconds)
     tokens = GatewayTokens(secret, questions, limits, _token_settings(settings))
 
@@ -85,7 +87,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     )
     if hop_tls is not None:
         app.certificates.append(hop_tls)
-    relay = Relay(hop, statements)
+    relay = Relay(hop, statements, recognition)
     add_resource_routes(app, relay)
     add_log_routes(app, relay)
     add_archive_routes(app, relay)
@@ -94,6 +96,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
 
     async def check_crud() -> None:
         await client.request("GET", "/ready")
+        await questions.check()
 
     register_health(app, service="gateway", version=app.version, checks={"crud": check_crud})
     register_docs(app)

@@ -6,10 +6,11 @@ from pydantic import BaseModel, ValidationError
 
 from sarvanom.security.principals import GATEWAY
 from sarvanom.security.statements import HEADER, Statements
+from sarvanom.services.gateway.recognition import Recognition
 from sarvanom.shared.clients.idempotency import KeySequence
 from sarvanom.shared.clients.problems import error_from_response
 from sarvanom.shared.clients.transport import Headers, Request, Transport
-from sarvanom.shared.errors import ResourceNotFound, SarvanOMError, ServiceUnavailable, Unauthorized, UpstreamFailed
+from sarvanom.shared.errors import ResourceNotFound, Unauthorized, UpstreamFailed
 from sarvanom.shared.models.key_models import ApiKey
 from sarvanom.shared.models.session_models import SessionAnswer, SessionEnd, SessionRequest, Standing
 
@@ -17,20 +18,26 @@ _KEY: Final = b"/authenticate"
 _OPEN: Final = b"/sessions"
 _FIND: Final = b"/sessions/find"
 _END: Final = b"/sessions/end"
+_NOBODYS: Final = "0" * 64
 
 
 class Questions:
     """Asks crud about keys and sessions; raises whatever keeps crud from answering."""
 
-    def __init__(self, transport: Transport, statements: Statements) -> None:
+    def __init__(self, transport: Transport, statements: Statements, recognition: Recognition) -> None:
         self._transport = transport
         self._statements = statements
+        self._recognition = recognition
         self._keys = KeySequence()
 
     async def find_key(self, digest: str) -> ApiKey | None:
         """Return the key that has a digest, or None if there is none."""
         body = await self._ask(_KEY, digest.encode())
         return None if body is None else _read(ApiKey, body)
+
+    async def check(self) -> None:
+        """Return if crud knows this gateway; raises `ServiceUnavailable`."""
+        await self.find_key(_NOBODYS)
 
     async def find_session(self, session_id: str) -> Standing | None:
         """Return whom a session speaks for now, or None if it is over."""
@@ -55,7 +62,9 @@ class Questions:
         error = error_from_response(response)
         if isinstance(error, ResourceNotFound):
             return None
-        raise _as_gateways(error)
+        if isinstance(error, Unauthorized):
+            raise self._recognition.refused(error.detail)
+        raise error
 
 
 def _read[M: BaseModel](model: type[M], body: bytes) -> M:
@@ -63,10 +72,3 @@ def _read[M: BaseModel](model: type[M], body: bytes) -> M:
         return model.model_validate_json(body, extra="ignore")
     except ValidationError:
         raise UpstreamFailed("crud's answer cannot be read") from None
-
-
-def _as_gateways(error: SarvanOMError) -> SarvanOMError:
-    """Return an error of crud as one of the gateway's: that crud does not believe the gateway is not the caller's."""
-    if isinstance(error, Unauthorized):
-        return ServiceUnavailable(f"crud does not know this gateway: {error.detail}")
-    return error

@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Final
 
-import structlog
-
 from sarvanom.security.statements import HEADER, Statements
+from sarvanom.services.gateway.recognition import Recognition
 from sarvanom.shared.clients.idempotency import WRITING, KeySequence
 from sarvanom.shared.clients.transport import Request, StreamedResponse, Transport
-from sarvanom.shared.errors import ServiceUnavailable, Unauthorized
+from sarvanom.shared.errors import Unauthorized
 from sarvanom.web.calls import Answer, AnyAnswer, Call, Headers, StreamedAnswer
 
 _HANDED_ON: Final = frozenset(
@@ -27,7 +26,7 @@ _HANDED_ON: Final = frozenset(
         b"x-accel-buffering",
     }
 )
-_log = structlog.get_logger()
+_REASON: Final = "the internal secrets or the clocks differ; nothing was carried out"
 
 
 class Relay:
@@ -37,9 +36,10 @@ class Relay:
     request states who asks; that crud does not believe it is no fault of the caller.
     """
 
-    def __init__(self, transport: Transport, statements: Statements) -> None:
+    def __init__(self, transport: Transport, statements: Statements, recognition: Recognition) -> None:
         self._transport = transport
         self._statements = statements
+        self._recognition = recognition
         self._keys = KeySequence()
 
     async def __call__(self, call: Call) -> AnyAnswer:
@@ -49,14 +49,14 @@ class Relay:
         if call.is_streamed:
             return await self._stream(call, request)
         response = await self._transport.send(request)
-        _check(response.status)
+        self._check(response.status)
         return Answer(response.status, _handed_on(response.headers), response.body)
 
     async def _stream(self, call: Call, request: Request) -> AnyAnswer:
         """Hand on what comes, as it comes, in both directions."""
         async with AsyncExitStack() as stack:
             response = await stack.enter_async_context(self._transport.stream(request, call.chunks))
-            _check(response.status)
+            self._check(response.status)
             return StreamedAnswer(
                 response.status,
                 _handed_on(response.headers),
@@ -76,6 +76,11 @@ class Relay:
         headers.append((HEADER, self._statements.sign(call.principal, call.method, call.target, headers, body)))
         return headers
 
+    def _check(self, status: int) -> None:
+        """Refuse to hand on that crud does not believe this gateway; raises `ServiceUnavailable`."""
+        if status == Unauthorized.status:
+            raise self._recognition.refused(_REASON)
+
 
 class _RelayedChunks:
     """The chunks of crud's answer, and the exchange that they come from."""
@@ -89,13 +94,6 @@ class _RelayedChunks:
 
     async def aclose(self) -> None:
         await self._exchange.aclose()
-
-
-def _check(status: int) -> None:
-    """Refuse to hand on that crud does not believe this gateway; raises `ServiceUnavailable`."""
-    if status == Unauthorized.status:
-        _log.error("crud does not know this gateway: the internal secrets or the clocks differ")
-        raise ServiceUnavailable("crud does not know this gateway; nothing was carried out")
 
 
 def _handed_on(headers: Headers) -> Headers:

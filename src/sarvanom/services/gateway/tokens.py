@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+import structlog
 from fastapi import FastAPI
 
 from sarvanom.backends.limits.contract import LimitStore
@@ -19,6 +20,8 @@ from sarvanom.services.gateway.token_endpoint import TokenEndpoint
 from sarvanom.shared.errors import ServiceUnavailable
 from sarvanom.web.failed_logins import FailedLogins
 from sarvanom.web.oauth_routes import add_oauth_routes
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class GatewayTokens:
         self._issuer = settings.issuer
         self._endpoint = TokenEndpoint(own, questions, FailedLogins(limits), lifetime=settings.lifetime)
         self.bearers = BearerAccessTokens(
-            BearerTokens(own, self._outside, VerifiedTokens()),
+            BearerTokens(own, self._outside, VerifiedTokens(), on_other_name=self._log_other_name),
             questions.find_session,
             own_issuer=settings.issuer,
             lease=settings.lease,
@@ -57,6 +60,13 @@ class GatewayTokens:
             revoke=self._endpoint.revoke,
             metadata=oauth_metadata(self._issuer),
             jwks=self._keys.jwks,
+        )
+
+    def _log_other_name(self, issuer: str) -> None:
+        _log.warning(
+            "a gateway with the same secret has another URL: its tokens are refused here, set SARVANOM_PUBLIC_URL",
+            its_url=issuer,
+            own_url=self._issuer,
         )
 
     async def aclose(self) -> None:

@@ -42,7 +42,7 @@ class CollectionClient[M: ResourceModel](CollectionContract[M]):
     async def create(self, item: M) -> M:
         """POST it to the collection."""
         target = f"/{self.resource.collection}"
-        return self._read(await self._service.request("POST", target, body=item.to_json(), headers=_JSON_BODY))
+        return self._read(await self._service.request("POST", target, body=item.to_request(), headers=_JSON_BODY))
 
     async def get(self, id: str, *, at_revision: int | None = None, reveal: bool = False) -> M:
         """GET it."""
@@ -56,7 +56,7 @@ class CollectionClient[M: ResourceModel](CollectionContract[M]):
         if create:
             headers["if-none-match"] = "*"
         target = self._path(self.resource.id_of(item))
-        return self._read(await self._service.request("PUT", target, body=item.to_json(), headers=headers))
+        return self._read(await self._service.request("PUT", target, body=item.to_request(), headers=headers))
 
     async def patch(self, id: str, changes: Mapping[str, JsonValue], *, if_match: int | None = None) -> M:
         """PATCH it."""

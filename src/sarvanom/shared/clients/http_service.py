@@ -27,6 +27,8 @@ class ServiceClient:
         self._transport = transport
         sent = {"user-agent": f"sarvanom/{_own_version()}", "accept": "application/json", **_lower(headers or {})}
         if api_key is not None:
+            if not (api_key and api_key.isascii() and api_key.isprintable()):
+                raise ValueError("api_key must be printable ASCII, as it travels in a header; None is none")
             sent["authorization"] = f"Bearer {api_key}"
         self._headers = sent
         self._keys = KeySequence()

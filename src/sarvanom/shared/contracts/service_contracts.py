@@ -116,7 +116,7 @@ class CollectionContract[M: ResourceModel](ABC):
         self, items: Iterable[M], *, on_conflict: OnConflict = OnConflict.ERROR
     ) -> AsyncGenerator[ImportResult]:
         """Store many items, and yield what became of each, in their order; the first is line 1."""
-        return self.import_lines((item.to_json() for item in items), on_conflict=on_conflict)
+        return self.import_lines((item.to_request() for item in items), on_conflict=on_conflict)
 
     async def iterate(self, filters: FilterParams | None = None, *, sort: str | None = None) -> AsyncIterator[M]:
         """Yield everything that matches, page by page; what is written meanwhile may or may not be seen."""

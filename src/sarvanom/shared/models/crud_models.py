@@ -58,7 +58,7 @@ class ResourceModel(BaseModel):
     _unsent: ClassVar[set[str]] = set(stamped_fields)
 
     service: Name = "default"
-    """The service that owns the resource."""
+    """The service that owns the resource; left out, the only one that its maker is bound to, or else `default`."""
     created_at: Annotated[Timestamp | None, Field(json_schema_extra={"readOnly": True})] = None
     """When it was created (UTC, RFC 3339). Set by the server."""
     updated_at: Annotated[Timestamp | None, Field(json_schema_extra={"readOnly": True})] = None
@@ -67,13 +67,24 @@ class ResourceModel(BaseModel):
     """The revision of its last change, which is also its ETag. Set by the server."""
 
     def to_json(self) -> bytes:
-        """Return the resource as JSON text without what is stamped: what a write sends and what a store keeps.
+        """Return the resource as JSON text without what is stamped: what a store keeps.
 
         Raises:
             ValidationFailed: it holds what JSON in UTF-8 cannot carry, such as a lone surrogate.
         """
+        return self._encode(self._unsent)
+
+    def to_request(self) -> bytes:
+        """Return what a write sends: the same without a service that was not named, which the server then chooses.
+
+        Raises:
+            ValidationFailed: as for `to_json`.
+        """
+        return self._encode(self._unsent if "service" in self.model_fields_set else {*self._unsent, "service"})
+
+    def _encode(self, without: set[str]) -> bytes:
         try:
-            return self.__pydantic_serializer__.to_json(self, exclude=self._unsent)
+            return self.__pydantic_serializer__.to_json(self, exclude=without)
         except PydanticSerializationError:
             raise ValidationFailed("The resource holds what JSON cannot carry, such as a lone surrogate") from None
 

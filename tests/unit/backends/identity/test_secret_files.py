@@ -12,6 +12,7 @@ from sarvanom.backends.identity.secret_files import (
     internal_secret,
     read_or_make_secret,
     read_secret,
+    replace_secret,
 )
 
 SECRET = "s" * 31 + "1"
@@ -84,3 +85,11 @@ def test_internal_secret_is_what_was_set_or_what_its_file_holds(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
     made = internal_secret(None, tmp_path)
     assert internal_secret(None, tmp_path) == made == (tmp_path / "internal-secret").read_bytes().strip()
+
+
+def test_secret_is_replaced_whole_and_stays_its_owners(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    replace_secret(file, "x" * 40)
+    replace_secret(file, "y" * 40)
+    assert read_secret(file) == "y" * 40
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]

@@ -43,15 +43,17 @@ def header(request: Request, name: bytes) -> bytes | None:
     return dict(request.headers).get(name)
 
 
-async def test_create_posts_the_item_without_the_servers_fields() -> None:
+async def test_create_posts_the_item_without_the_servers_fields_and_a_service_that_was_not_named() -> None:
     client, transport = users(answer(201, envelope(STORED)))
     created = await client.create(ADA.model_copy(update={"revision": 3}))
     (request,) = transport.requests
     assert (request.method, request.target) == ("POST", b"/users")
     assert header(request, b"content-type") == b"application/json"
-    assert json.loads(request.body) == {
-        key: value for key, value in STORED.items() if key not in UserProfile.server_fields
-    }
+    left_out = UserProfile.server_fields | {"service"}
+    assert json.loads(request.body) == {key: value for key, value in STORED.items() if key not in left_out}
+    client, transport = users(answer(201, envelope(STORED)))
+    await client.create(ADA.model_copy(update={"service": "default"}))
+    assert json.loads(transport.requests[0].body)["service"] == "default"
     assert created.revision == 7
     assert created.created_at == datetime(2026, 1, 31, 12, tzinfo=UTC)
 

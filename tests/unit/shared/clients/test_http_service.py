@@ -26,6 +26,12 @@ async def test_every_request_says_who_asks() -> None:
     ]
 
 
+@pytest.mark.parametrize("api_key", ["", "sk-\n", "sk-é"])
+def test_key_that_cannot_travel_is_refused_at_once(api_key: str) -> None:
+    with pytest.raises(ValueError, match="printable ASCII"):
+        ServiceClient(ScriptedTransport([]), api_key=api_key)
+
+
 async def test_headers_of_one_request_win() -> None:
     transport = ScriptedTransport([200])
     service = ServiceClient(transport, headers={"accept": "a/b"})
