@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import InvalidHeader, SarvanOMError, Unauthorized
 from sarvanom.web.authorization import PRINCIPAL
-from sarvanom.web.sending import PROOF
+from sarvanom.web.proofs import PROOF
 
 REFUSAL: Final = "sarvanom.refusal"
 """Where the scope keeps why nobody was proven; `IdentityMiddleware` raises it."""

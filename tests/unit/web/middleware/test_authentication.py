@@ -7,7 +7,7 @@ from sarvanom.shared.errors import InvalidHeader, ServiceUnavailable, Unauthoriz
 from sarvanom.web.authorization import PRINCIPAL, principal_of
 from sarvanom.web.middleware.authentication import AuthenticationMiddleware
 from sarvanom.web.middleware.identity import IdentityMiddleware
-from sarvanom.web.sending import PROOF
+from sarvanom.web.proofs import PROOF
 from tests.unit.web.asgi import Replying, Untouched, ask, http_scope, is_untouched
 
 ADA = Principal("key:ada")
