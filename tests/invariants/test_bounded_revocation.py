@@ -178,8 +178,8 @@ async def test_restore_is_not_committed_when_its_key_has_ended(gateways: list[Ru
             with suppress(OSError, AssertionError):
                 assert lines.read_head().startswith(b"HTTP/1.1 401 ")
         assert administrator.get("/settings/restored").status_code == 404
-        lines_again = {"content": b"\n".join(export), "headers": {"Content-Type": "application/x-ndjson"}}
-        assert administrator.post("/import", **lines_again).status_code == 200
+        again, headers = b"\n".join(export), {"Content-Type": "application/x-ndjson"}
+        assert administrator.post("/import", content=again, headers=headers).status_code == 200
         assert administrator.get("/settings/restored").status_code == 200
 
 

@@ -2,9 +2,8 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Self
 
-import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
@@ -28,7 +27,12 @@ VARIANTS = [
 class Name(bytes):
     """The name of a header that notes what it is compared to."""
 
-    compared: ClassVar[set[bytes]] = set()
+    compared: set[bytes]
+
+    def __new__(cls, text: bytes) -> Self:
+        name = super().__new__(cls, text)
+        name.compared = set()
+        return name
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, bytes):
@@ -38,25 +42,24 @@ class Name(bytes):
     __hash__ = bytes.__hash__
 
 
-def scope_of(route: Route, method: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+def scope_of(route: Route, method: str, headers: list[tuple[bytes, bytes]], name: Name) -> dict[str, Any]:
     path = route.path_format
-    for name in route.param_convertors:
-        path = path.replace(f"{{{name}}}", "1/revert" if name == "revision" else "x")
-    principal = GATEWAY if not isinstance(route, APIRoute) else ADMINISTRATOR
+    for field in route.param_convertors:
+        path = path.replace(f"{{{field}}}", "1/revert" if field == "revision" else "x")
+    principal = ADMINISTRATOR if isinstance(route, APIRoute) else GATEWAY
     statement = STATEMENTS.sign(principal, method, path.encode(), headers, b"{}")
-    return http_scope(method, path, [*headers, (HEADER, statement), (Name(b"x-nothing"), b"1")])
+    return http_scope(method, path, [*headers, (HEADER, statement), (name, b"1")])
 
 
-async def test_every_header_that_crud_reads_is_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compared: ClassVar[set[bytes]] = set()
-    monkeypatch.setattr(Name, "compared", compared)
+async def test_every_header_that_crud_reads_is_covered(tmp_path: Path) -> None:
+    name = Name(b"x-nothing")
     async with running(make_crud(tmp_path)) as app:
         for route in app.routes:
             assert isinstance(route, Route)
             for method in route.methods or ():
                 for headers in VARIANTS:
                     with suppress(SarvanOMError):
-                        await ask(app, scope_of(route, method, headers), body=[b"{}"])
-    read = {name for name in compared if name.islower()}
+                        await ask(app, scope_of(route, method, headers, name), body=[b"{}"])
+    read = {one for one in name.compared if one.islower()}
     assert read - FRAMING - {HEADER} <= COVERED
     assert read >= COVERED, "every one of them was seen to be read"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -217,7 +218,7 @@ async def test_stream_whose_reader_is_not_proven_any_more_ends(
     """An endless one as if by itself, since its reader resumes; any other one so that it does not look whole."""
     for is_endless in (True, False):
         revoked = asyncio.Event()
-        refutation = scope[REFUTATION] = Refutation(lambda revoked=revoked: until(revoked))
+        refutation = scope[REFUTATION] = Refutation(partial(until, revoked))
         reader, source = Reader(), Source(b"a", endless=True)
         answer = source.answer()._replace(is_endless=is_endless)
         task = asyncio.create_task(send_answer(scope, reader, answer))
@@ -238,7 +239,7 @@ async def test_reader_who_takes_nothing_is_cut_off_when_it_is_not_proven_any_mor
     scope: dict[str, Any], connection: Connection
 ) -> None:
     revoked = asyncio.Event()
-    scope[REFUTATION] = Refutation(lambda: until(revoked))
+    scope[REFUTATION] = Refutation(partial(until, revoked))
     reader, source = Reader(room=2), Source(b"a", b"b", b"c")
     task = asyncio.create_task(send_answer(scope, reader, source.answer()))
     await asyncio.sleep(0.01)
