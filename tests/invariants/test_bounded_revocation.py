@@ -12,6 +12,7 @@ import pytest
 from tests.harness.identity import ADMIN_HEADERS
 from tests.harness.system import RunningProcess, running_system
 from tests.services.answers import data_of
+from tests.services.duplex import duplex
 from tests.services.edge_gateways import running_gateway
 from tests.services.event_streams import open_stream
 from tests.services.keys import make_key
@@ -136,6 +137,50 @@ async def test_watch_ends_when_its_key_does(gateways: list[RunningProcess]) -> N
                 while time.monotonic() - began < 10 * LEASE:
                     await stream.block()
             assert time.monotonic() - began < 2 * LEASE + SLACK
+
+
+def setting_line(id: str) -> bytes:
+    return b'{"setting_key":"%s","setting_value":1}' % id.encode()
+
+
+async def test_import_ends_when_its_key_does(gateways: list[RunningProcess]) -> None:
+    """What was answered stays, and no line is stored that comes after the end."""
+    with httpx2.Client(base_url=gateways[0].gateway_url, headers=ADMIN_HEADERS) as administrator:
+        key = make_key(administrator, roles=["editor"])
+        id = key["key_id"]
+        with duplex(gateways[1].gateway_port, "/settings", key=key["key"]) as lines:
+            assert lines.send(setting_line(f"{id}-0")).read_head().startswith(b"HTTP/1.1 200 ")
+            assert lines.result()["outcome"] == "created"
+            await asyncio.sleep(2.5 * LEASE)  # longer than a lease: it is looked at again, and goes on
+            assert lines.send(setting_line(f"{id}-1")).result()["outcome"] == "created"
+            assert administrator.delete(f"/keys/{id}").status_code == 204
+            await asyncio.sleep(2 * LEASE + SLACK)
+            with suppress(OSError, EOFError, AssertionError, ValueError):
+                lines.send(setting_line(f"{id}-2")).end().rest()
+        stored = [administrator.get(f"/settings/{id}-{number}").status_code for number in range(3)]
+        assert stored == [200, 200, 404]
+
+
+async def test_restore_is_not_committed_when_its_key_has_ended(gateways: list[RunningProcess], tmp_path: Path) -> None:
+    with httpx2.Client(base_url=gateways[0].gateway_url, headers=ADMIN_HEADERS) as administrator:
+        administrator.post("/settings", json={"setting_key": "restored", "setting_value": 1})
+        export = administrator.get("/export").content.splitlines()
+    with running_system(tmp_path, SARVANOM_LEASE_SECONDS=str(LEASE)) as system, ExitStack() as stack:
+        client = httpx2.Client(base_url=system.gateway_url, headers=ADMIN_HEADERS)
+        administrator = stack.enter_context(client)
+        key = make_key(administrator, roles=["admin"])
+        with duplex(system.gateway_port, "/import", key=key["key"]) as lines:
+            lines.send(*export[:-1])
+            assert administrator.delete(f"/keys/{key['key_id']}").status_code == 204
+            await asyncio.sleep(2 * LEASE + SLACK)
+            with suppress(OSError):
+                lines.send(export[-1]).end()
+            with suppress(OSError, AssertionError):
+                assert lines.read_head().startswith(b"HTTP/1.1 401 ")
+        assert administrator.get("/settings/restored").status_code == 404
+        again, headers = b"\n".join(export), {"Content-Type": "application/x-ndjson"}
+        assert administrator.post("/import", content=again, headers=headers).status_code == 200
+        assert administrator.get("/settings/restored").status_code == 200
 
 
 def test_lease_is_not_extended_while_crud_is_away(tmp_path: Path) -> None:

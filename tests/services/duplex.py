@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import orjson
 
-from tests.harness.identity import identity_lines
+from tests.harness.identity import ADMIN_KEY, identity_lines
 
 LONGEST = 20.0
 
@@ -72,12 +72,12 @@ class Duplex:
 
 
 @contextmanager
-def duplex(port: int, target: str, *headers: str) -> Iterator[Duplex]:
+def duplex(port: int, target: str, *headers: str, key: str = ADMIN_KEY) -> Iterator[Duplex]:
     """Begin a request with a body of lines."""
     lines = [f"POST {target} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/x-ndjson"]
     lines += ["Transfer-Encoding: chunked", *headers]
     lines += identity_lines("POST", target, lines[1:], None)
-    head = "\r\n".join(lines) + "\r\n\r\n"
+    head = "\r\n".join(lines).replace(ADMIN_KEY, key) + "\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=LONGEST) as connection:
         connection.sendall(head.encode())
         yield Duplex(connection)

@@ -71,26 +71,31 @@ def test_unknown_name_and_wrong_password_get_the_same_answer_for_the_same_work(r
 
 
 def test_failed_logins_of_an_account_have_to_wait_and_the_right_password_with_them(realm: Realm) -> None:
-    name, other = realm.account(), realm.account()
+    name, other, address = realm.account(), realm.account(), new_address()
+
+    def log_in(user: str, password: str, at: str = address) -> httpx2.Response:
+        return realm.token(grant_type="password", username=user, password=password, address=at)
+
     for number in range(5):
-        answer = realm.token(grant_type="password", username=name, password="wrong", gateway=0)
+        answer = log_in(name, "wrong")
         assert (number, answer.status_code) == (number, 400)
     seen = 0
-    for gateway_password in ("wrong", PASSWORD, "wrong"):
-        answer = realm.token(grant_type="password", username=name.upper(), password=gateway_password)
+    for password in ("wrong", PASSWORD, "wrong"):
+        answer = log_in(name.upper(), password)
         if answer.status_code == 429:
             seen += 1
             problem_of(answer, 429, "rate_limited")
             assert 1 <= int(answer.headers["retry-after"]) <= 60
     assert seen >= 2
-    assert granted(realm.token(grant_type="password", username=other, password=PASSWORD))
+    assert granted(log_in(other, PASSWORD))
+    assert granted(log_in(name, PASSWORD, new_address())), "elsewhere nobody has to wait"
     deadline = time.monotonic() + 30
-    while (answer := realm.token(grant_type="password", username=name, password=PASSWORD)).status_code == 429:
+    while (answer := log_in(name, PASSWORD)).status_code == 429:
         assert time.monotonic() < deadline
         time.sleep(int(answer.headers["retry-after"]))
     assert granted(answer)
     for _ in range(4):  # success has forgiven what was before
-        assert realm.token(grant_type="password", username=name, password="wrong").status_code == 400
+        assert log_in(name, "wrong").status_code == 400
 
 
 @pytest.mark.parametrize("grant", ["password", "client_credentials"])

@@ -19,10 +19,12 @@ _LONGEST_SUBJECT: Final = 128
 _LONGEST_ADDRESS: Final = 64
 _UNKNOWN: Final = "address:unknown"
 
-FAILURES_OF_ACCOUNT: Final = Penalty(free=5, first=1.0, longest=60.0)
-"""How failed logins of one account slow down: not for so long that a stranger could lock its owner out."""
+FAILURES_OF_ATTEMPTS: Final = Penalty(free=5, first=1.0, longest=60.0)
+"""How failed logins of one account from one address slow down."""
+FAILURES_OF_ACCOUNT: Final = Penalty(free=100, first=1.0, longest=10.0)
+"""How those of one account do from all addresses from which nobody has logged in to it: 8,640 a day at the most."""
 FAILURES_OF_ADDRESS: Final = Penalty(free=20, first=1.0, longest=900.0)
-"""How failed logins from one address do, whatever the accounts."""
+"""How those from one address do, whatever the accounts."""
 
 _COMMON: Final = (b"", b"*/*", b"application/json")
 """What nearly every request has for a type; none of them is a stream."""

@@ -1,9 +1,9 @@
 """What a gateway states to crud of who asks: signed, short-lived, and good for one request alone.
 
-A statement covers the method, the target, the headers that change what a request does, and the body. Somebody who
-captures one can only repeat the very same request, while its time lasts; a read then tells him what he has seen, and a
-write acts once, because the gateway gives every write an Idempotency-Key. A body that is sent while it is made is not
-covered (as with AWS Signature Version 4's UNSIGNED-PAYLOAD): its hash is not known when its head is sent.
+A statement covers the method, the target, every header that crud reads, and the body. Somebody who captures one can
+only repeat the very same request, while its time lasts; a read then tells him what is there now, a watch ends after an
+hour, and a write acts once, because the gateway gives every write an Idempotency-Key. A body that is sent while it is
+made is not covered (as with AWS Signature Version 4's UNSIGNED-PAYLOAD): its hash is not known when its head is sent.
 """
 
 import hmac
@@ -28,7 +28,20 @@ _VERSION: Final = b"1"
 _UNBOUND: Final = b"-"
 _EMPTY: Final = sha256(b"").digest()
 _EMPTY_TEXT: Final = b2a_base64(_EMPTY, newline=False)
-_COVERED: Final = frozenset({b"content-type", b"idempotency-key", b"if-match", b"if-none-match"})
+COVERED: Final = frozenset(
+    {
+        b"accept",
+        b"content-encoding",
+        b"content-type",
+        b"idempotency-key",
+        b"if-match",
+        b"if-none-match",
+        b"last-event-id",
+        b"sarvanom-line-limit",
+        b"x-request-id",
+    }
+)
+"""Every header that crud reads, but for those that frame the body."""
 
 type Headers = Iterable[tuple[bytes, bytes]]
 
@@ -79,7 +92,7 @@ class Statements:
     def _mac(self, claims: bytes, method: str, target: bytes, headers: Headers) -> bytes:
         # No part holds a line break, so that no two requests read alike.
         lines = [claims, method.encode(), target]
-        lines += [b"%s:%s" % header for header in headers if header[0] in _COVERED]
+        lines += [b"%s:%s" % header for header in headers if header[0] in COVERED]
         return b2a_base64(hmac.digest(self._key, b"\n".join(lines), "sha256"), newline=False)
 
 

@@ -19,7 +19,7 @@ from sarvanom.web.middleware.authentication import AuthenticationMiddleware, Aut
 from sarvanom.web.middleware.body_limit import BodyLimitMiddleware
 from sarvanom.web.middleware.identity import IdentityMiddleware
 from sarvanom.web.middleware.inspection import InspectionMiddleware
-from sarvanom.web.middleware.limits import LimitMiddleware
+from sarvanom.web.middleware.limits import LimitMiddleware, StrangerLimit
 from sarvanom.web.middleware.problems import ProblemMiddleware
 from sarvanom.web.middleware.request_id import RequestIdMiddleware
 from sarvanom.web.middleware.security_headers import SecurityHeadersMiddleware
@@ -70,7 +70,10 @@ def gateway_edge(
         ProblemMiddleware,
         partial(TrustedHostMiddleware, allowed=trusted_hosts),
         partial(
-            AuthenticationMiddleware, authenticator=authenticator, public=(*OPEN_PATHS, *DOCUMENT_PATHS, *OAUTH_PATHS)
+            AuthenticationMiddleware,
+            authenticator=authenticator,
+            public=(*OPEN_PATHS, *DOCUMENT_PATHS, *OAUTH_PATHS),
+            count_stranger=StrangerLimit(limits, limit_policy),
         ),
         partial(LimitMiddleware, store=limits, policy=limit_policy),
         IdentityMiddleware,

@@ -1,26 +1,24 @@
 """Sending an answer: at once, or in chunks as fast as the reader takes them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from typing import Any, Final
 
 import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import Scope, Send
 
-from sarvanom.shared.errors import SarvanOMError
+from sarvanom.shared.errors import SarvanOMError, Unauthorized
 from sarvanom.web.calls import AnyAnswer, StreamedAnswer
 from sarvanom.web.pace import Pace
+from sarvanom.web.proofs import REFUTATION, Refutation
 
 CONNECTION: Final = "sarvanom.connection"
 """Where the scope keeps the connection, an `asyncio.Transport`: a server hears of a reader's end only through it."""
 
 STREAMS: Final = "sarvanom.streams"
 """Where the scope keeps the service's `EndlessStreams`."""
-
-PROOF: Final = "sarvanom.proof"
-"""Where the scope keeps a function that returns an awaitable: done when it is no longer proven who asks."""
 
 _log = structlog.get_logger()
 
@@ -65,12 +63,13 @@ async def _send_stream(scope: Scope, send: Send, answer: StreamedAnswer) -> None
     """Send the chunks as they are made; each waits until the reader has room for it.
 
     Raises:
-        ClientDisconnect: the reader is gone, leaves what was sent to it, or is slower than the answer's pace.
+        ClientDisconnect: the reader is gone, leaves what was sent to it, or is slower than the answer's pace; or it is
+            no longer proven who reads an answer that should have come to its own end.
     """
     async with aclosing(answer.chunks):
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         if scope["method"] != "HEAD":
-            async with _ending(scope) if answer.is_endless else nullcontext():
+            async with _ending(scope) if answer.is_endless else _breaking_off(scope), _while_proven(scope):
                 async for chunk in answer.chunks:
                     await _send_part(scope, send, chunk, answer.pace)
     if answer.is_endless:
@@ -90,38 +89,32 @@ async def _ending(scope: Scope) -> AsyncIterator[None]:
         yield
         return
     streams.add(task)
-    refuted = _end_when_refuted(scope.get(PROOF), task)
     try:
         yield
     except SarvanOMError as error:
         _log.info("stream broke off", reason=error.detail)
     except asyncio.CancelledError:
-        if not streams.is_stopping and not (refuted is not None and refuted.done()):
+        if not streams.is_stopping:
             raise
         task.uncancel()
     finally:
         streams.tasks.discard(task)
-        if refuted is not None:
-            refuted.cancel()
 
 
-def _end_when_refuted(
-    proof: Callable[[], Awaitable[None]] | None, task: asyncio.Task[Any]
-) -> asyncio.Task[None] | None:
-    """Return a task that ends another one when a proof no longer holds; None if there is no proof to watch."""
-    if proof is None:
-        return None
+@asynccontextmanager
+async def _breaking_off(scope: Scope) -> AsyncIterator[None]:
+    """Drop the connection when it is no longer proven who reads: half an answer must not look like a whole one."""
+    try:
+        yield
+    except Unauthorized as error:
+        _log.info("stream broke off", reason=error.detail)
+        await _drop(scope)
+        raise ClientDisconnect from None
 
-    async def watch() -> None:
-        await proof()
 
-    def end(watching: asyncio.Task[None]) -> None:
-        if not watching.cancelled():
-            task.cancel()
-
-    watching = asyncio.create_task(watch())
-    watching.add_done_callback(end)
-    return watching
+def _while_proven(scope: Scope) -> AbstractAsyncContextManager[None]:
+    refutation: Refutation | None = scope.get(REFUTATION)
+    return nullcontext() if refutation is None else refutation.breaking()
 
 
 def _limit_the_end(scope: Scope) -> None:
@@ -145,9 +138,15 @@ async def _send_part(scope: Scope, send: Send, chunk: bytes | None, pace: Pace |
         is_slow = pace is not None and not pace.is_kept
     if is_slow:
         _log.info("slow reader cut off")
-        if connection is not None:
-            connection.abort()
-            await asyncio.sleep(0)  # until the server has heard of it; it would report an answer without an end
+        await _drop(scope)
         raise ClientDisconnect
     if chunk is not None and connection is not None and connection.is_closing():
         raise ClientDisconnect
+
+
+async def _drop(scope: Scope) -> None:
+    """Drop the connection at once, with what was not sent yet."""
+    connection: asyncio.Transport | None = scope.get(CONNECTION)
+    if connection is not None:
+        connection.abort()
+        await asyncio.sleep(0)  # until the server has heard of it; it would report an answer without an end

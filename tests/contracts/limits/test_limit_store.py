@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sarvanom.backends.limits.contract import LimitStore
+from sarvanom.backends.limits.contract import MEMBER_SECONDS, MOST_MEMBERS, LimitStore
 from sarvanom.shared.quotas import Balance, Charge, Demand, Penalty, Quota, Unit, Verdict
 from tests.contracts.limits.clock import Clock
 
@@ -178,6 +178,33 @@ async def test_failures_are_pardoned_one_by_one_or_all(store: LimitStore, caller
     await store.pardon(caller, PENALTY, all_of_them=True)
     assert [await store.strike(caller, PENALTY) for _ in range(3)] == [0, 0, 0]
     assert await store.strike(caller, PENALTY) > 0
+
+
+async def test_members_are_remembered_for_a_day(store: LimitStore, caller: str, clock: Clock) -> None:
+    assert not await store.remembers(caller, "here")
+    await store.remember(caller, "here")
+    await store.remember(caller, "there")
+    clock.go(MEMBER_SECONDS - 10)
+    await store.remember(caller, "there")
+    assert await store.remembers(caller, "here")
+    clock.go(11)
+    assert [await store.remembers(caller, member) for member in ("here", "there", "elsewhere")] == [False, True, False]
+    assert not await store.remembers(f"{caller}:other", "there")
+    clock.go(MEMBER_SECONDS)
+    assert not await store.remembers(caller, "there")
+
+
+async def test_of_each_key_the_newest_members_are_remembered(store: LimitStore, caller: str, clock: Clock) -> None:
+    for number in range(MOST_MEMBERS):
+        await store.remember(caller, f"m{number}")
+        clock.go(1)
+    await store.remember(caller, "m0")
+    clock.go(1)
+    for number in range(3):
+        await store.remember(caller, f"n{number}")
+    found = [number for number in range(MOST_MEMBERS) if await store.remembers(caller, f"m{number}")]
+    assert found == [0, *range(4, MOST_MEMBERS)]
+    assert [await store.remembers(caller, f"n{number}") for number in range(3)] == [True] * 3
 
 
 async def test_attempts_at_the_same_time_are_all_counted(store: LimitStore, caller: str) -> None:

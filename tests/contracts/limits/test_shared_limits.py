@@ -171,6 +171,9 @@ async def test_the_servers_clock_counts_if_no_other_is_given(valkey: ValkeyServe
 async def test_what_is_stored_does_not_stay(valkey: ValkeyServer, gateways: list[SharedLimits], caller: str) -> None:
     await gateways[0].admit(Demand((Charge(HUNDRED, caller),), Charge(FOUR_AT_ONCE, f"{caller}:places")))
     await gateways[0].strike(f"{caller}:login", Penalty(free=3))
-    for key, longest in ((caller, 62), (f"{caller}:places", 31), (f"{caller}:login", 3601)):
+    await gateways[0].remember(f"{caller}:known", "here")
+    assert await gateways[1].remembers(f"{caller}:known", "here")
+    stored = ((caller, 62), (f"{caller}:places", 31), (f"{caller}:login", 3601), (f"{caller}:known", 86_401))
+    for key, longest in stored:
         left = int(valkey.ask("TTL", f"{{sarvanom-limits}}:{key}").removeprefix(":"))
         assert longest - 10 < left <= longest

@@ -6,7 +6,7 @@ from hashlib import sha256
 import pytest
 
 from sarvanom.security.principals import Principal
-from sarvanom.security.statements import WINDOW_MS, Statements
+from sarvanom.security.statements import COVERED, WINDOW_MS, Statements
 from sarvanom.shared.errors import Unauthorized
 
 KEY = b"k" * 32
@@ -57,6 +57,8 @@ def test_statement_fits_into_a_header() -> None:
         ("POST", b"/users?x=1", [*HEADERS, (b"if-none-match", b"*")]),
         ("POST", b"/users?x=1", [HEADERS[0], (b"content-type", b"application/x-ndjson"), *HEADERS[2:]]),
         ("POST", b"/users?x=1", [*HEADERS[:2], (b"if-match", b'"8"'), HEADERS[3]]),
+        ("POST", b"/users?x=1", [(b"x-request-id", b"other"), *HEADERS[1:]]),
+        *(("POST", b"/users?x=1", [*HEADERS, (name, b"x")]) for name in sorted(COVERED)),
     ],
 )
 def test_statement_is_of_one_request_alone(method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> None:
@@ -65,7 +67,7 @@ def test_statement_is_of_one_request_alone(method: str, target: bytes, headers: 
 
 
 def test_headers_that_change_nothing_may_differ() -> None:
-    others = [(b"x-request-id", b"other"), *HEADERS[1:], (b"sarvanom-identity", stated()), (b"host", b"h")]
+    others = [(b"user-agent", b"other"), *HEADERS, (b"sarvanom-identity", stated()), (b"host", b"h")]
     assert statements().verify(stated(), "POST", b"/users?x=1", others).principal == ADA
 
 

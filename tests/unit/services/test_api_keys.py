@@ -223,6 +223,30 @@ class Other:
         return Principal(f"user:{token}")
 
 
+async def test_key_that_was_good_is_no_stranger_and_is_recalled_for_a_lease() -> None:
+    directory = Directory(key("a", expires_at=NOW + timedelta(seconds=12)), key("b"))
+    keys = BearerAuthentication(directory.api_keys(size=1), Other(), lease=LEASE)
+    text = text_of("a")
+    assert [keys.is_stranger(given) for given in (text, text[:-1], "eyJ", text_of("c"))] == [True, False, False, True]
+    assert keys.recall(text) is None
+    principal = await keys.authenticate(text)
+    assert (keys.recall(text), keys.recall("eyJ"), keys.is_stranger(text)) == (principal, None, False)
+    directory.seconds += LEASE
+    assert (keys.recall(text), keys.is_stranger(text)) == (None, False), "it may be asked about again"
+    directory.seconds += LEASE
+    await keys.authenticate(text)
+    directory.seconds += 3
+    assert keys.recall(text) is None, "its expiry counts to the moment"
+    directory.keys.pop(digest_of(text))
+    directory.seconds += LEASE
+    with pytest.raises(Unauthorized):
+        await keys.authenticate(text)
+    assert keys.is_stranger(text)
+    for name in ("b", "b"):
+        await keys.authenticate(text_of(name))
+    assert not keys.is_stranger(text_of("b"))
+
+
 async def test_tokens_of_other_kinds_are_for_others_to_tell() -> None:
     keys = Directory(key("a")).api_keys()
     both = BearerAuthentication(keys, Other(), lease=LEASE)

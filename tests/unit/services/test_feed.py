@@ -37,6 +37,10 @@ class Watcher:
         """Read one chunk."""
         async with asyncio.timeout(5):
             chunk = await anext(self.chunks)
+        return self.read(chunk)
+
+    def read(self, chunk: bytes) -> bytes:
+        """Take a chunk apart, and return it."""
         *blocks, self._rest = (self._rest + chunk).split(b"\n\n")
         for block in blocks:
             fields = dict(line.split(b": ", 1) for line in block.split(b"\n"))
@@ -266,3 +270,16 @@ async def test_watcher_that_is_behind_asks_for_no_more_than_it_may_hold() -> Non
     async with watching(Feed(log), ChangeQuery(since=0)) as watcher:
         assert await watcher.until(20) == list(range(1, 21))
     assert len(log.pages) == 7
+
+
+async def test_watch_ends_after_its_longest_time_and_is_resumed_where_it_was() -> None:
+    log = PlayedLog(2)
+    feed = Feed(log, heartbeat=0.01, longest=0.05)
+    watcher = Watcher(feed.watch(ChangeQuery(since=0), 0))
+    async with asyncio.timeout(5):
+        async for chunk in watcher.chunks:
+            watcher.read(chunk)
+    assert (watcher.seen, watcher.last_id) == ([1, 2], "2")
+    log.append()
+    async with watching(feed, ChangeQuery(since=int(watcher.last_id))) as resumed:
+        assert await resumed.until(3) == [3]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sarvanom.shared.errors import UpstreamFailed
 from sarvanom.web import sending
 from sarvanom.web.calls import StreamedAnswer
 from sarvanom.web.pace import Pace
+from sarvanom.web.proofs import REFUTATION, Refutation
 from sarvanom.web.sending import CONNECTION, STREAMS, EndlessStreams, send_answer
 from tests.unit.web.asgi import http_scope
 
@@ -208,6 +210,47 @@ async def test_endless_stream_that_breaks_off_ends(scope: dict[str, Any]) -> Non
     source = Source(b"a", error=UpstreamFailed("crud is gone"), endless=True)
     await send_answer(scope, reader, source.answer())
     assert (reader.body, reader.is_whole) == (b"a", True)
+
+
+async def test_stream_whose_reader_is_not_proven_any_more_ends(
+    scope: dict[str, Any], streams: EndlessStreams, connection: Connection
+) -> None:
+    """An endless one as if by itself, since its reader resumes; any other one so that it does not look whole."""
+    for is_endless in (True, False):
+        revoked = asyncio.Event()
+        refutation = scope[REFUTATION] = Refutation(partial(until, revoked))
+        reader, source = Reader(), Source(b"a", endless=True)
+        answer = source.answer()._replace(is_endless=is_endless)
+        task = asyncio.create_task(send_answer(scope, reader, answer))
+        await asyncio.sleep(0.01)
+        assert (reader.body, task.done()) == (b"a", False)
+        revoked.set()
+        if is_endless:
+            await task
+        else:
+            with pytest.raises(ClientDisconnect):
+                await task
+        assert (reader.is_whole, source.closed, connection.aborted) == (is_endless, 1, int(not is_endless))
+        refutation.close()
+    assert streams.tasks == set()
+
+
+async def test_reader_who_takes_nothing_is_cut_off_when_it_is_not_proven_any_more(
+    scope: dict[str, Any], connection: Connection
+) -> None:
+    revoked = asyncio.Event()
+    scope[REFUTATION] = Refutation(partial(until, revoked))
+    reader, source = Reader(room=2), Source(b"a", b"b", b"c")
+    task = asyncio.create_task(send_answer(scope, reader, source.answer()))
+    await asyncio.sleep(0.01)
+    revoked.set()
+    with pytest.raises(ClientDisconnect):
+        await task
+    assert (reader.body, source.closed, connection.aborted) == (b"a", 1, 1)
+
+
+async def until(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def test_other_stream_that_breaks_off_never_looks_whole(scope: dict[str, Any]) -> None:

@@ -2,8 +2,14 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Final
 
 from sarvanom.shared.quotas import Demand, Penalty, Verdict
+
+MEMBER_SECONDS: Final = 86_400
+"""How long a member is remembered."""
+MOST_MEMBERS: Final = 16
+"""How many members of a key are."""
 
 
 @dataclass(slots=True)
@@ -41,6 +47,14 @@ class LimitStore(ABC):
     @abstractmethod
     async def pardon(self, key: str, penalty: Penalty, *, all_of_them: bool) -> None:
         """Take one counted attempt back, or all of them."""
+
+    @abstractmethod
+    async def remember(self, key: str, member: str) -> None:
+        """Remember a member of a key for a day; of each key no more than 16, the ones that were remembered last."""
+
+    @abstractmethod
+    async def remembers(self, key: str, member: str) -> bool:
+        """Tell whether a member of a key is remembered."""
 
     @abstractmethod
     async def aclose(self) -> None:

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from sarvanom.backends.limits.contract import LimitCounts, LimitStore
+from sarvanom.backends.limits.contract import MEMBER_SECONDS, MOST_MEMBERS, LimitCounts, LimitStore
 from sarvanom.backends.limits.windows import Recent, Window
 from sarvanom.shared.quotas import Balance, Demand, Penalty, Verdict
 
 _MOST_WINDOWS: Final = 131_072
 _MOST_STRIKES: Final = 32_768
+_MOST_REMEMBERED: Final = 8_192
 _WINDOW_SECONDS: Final = 62
 _STRIKE_SECONDS: Final = 3600
 
@@ -22,6 +23,7 @@ class MemoryLimits(LimitStore):
         self._clock = clock
         self._windows = Recent[Window](_WINDOW_SECONDS, most)
         self._strikes = Recent[tuple[int, float]](_STRIKE_SECONDS, min(most, _MOST_STRIKES))
+        self._members = Recent[dict[str, float]](MEMBER_SECONDS, min(most, _MOST_REMEMBERED))
         self._places: dict[str, int] = {}
 
     async def open(self) -> None:
@@ -105,6 +107,21 @@ class MemoryLimits(LimitStore):
             self._strikes.remove(key)
         else:
             self._strikes.put(key, (failures - 1, last), int(self._clock()))
+
+    async def remember(self, key: str, member: str) -> None:
+        """Remember at once."""
+        now = self._clock()
+        members = self._members.get(key, int(now)) or {}
+        members.pop(member, None)
+        while len(members) >= MOST_MEMBERS:
+            del members[next(iter(members))]
+        members[member] = now + MEMBER_SECONDS
+        self._members.put(key, members, int(now))
+
+    async def remembers(self, key: str, member: str) -> bool:
+        """Decide at once."""
+        now = self._clock()
+        return (self._members.get(key, int(now)) or {}).get(member, now) > now
 
     async def aclose(self) -> None:
         """There is nothing open."""

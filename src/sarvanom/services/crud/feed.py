@@ -15,6 +15,8 @@ from sarvanom.shared.changes import ChangeQuery
 from sarvanom.shared.errors import RevisionCompacted, SarvanOMError
 
 HEARTBEAT_SECONDS: Final = 15.0
+LONGEST_SECONDS: Final = 3600.0
+"""After which a watch ends, and its reader resumes: it was proven once who that is."""
 _PAGE: Final = 200
 _PIECE_BYTES: Final = 64 * 1024
 _MAX_PAGES_AT_ONCE: Final = 4
@@ -28,9 +30,17 @@ class Feed:
     A watcher has a position and no queue: it reads from the ring, or from the log itself as long as it is behind.
     """
 
-    def __init__(self, log: RevisionLog, *, heartbeat: float = HEARTBEAT_SECONDS, ring: Ring | None = None) -> None:
+    def __init__(
+        self,
+        log: RevisionLog,
+        *,
+        heartbeat: float = HEARTBEAT_SECONDS,
+        longest: float = LONGEST_SECONDS,
+        ring: Ring | None = None,
+    ) -> None:
         self._source = log
         self._heartbeat = heartbeat
+        self._longest = longest
         self._ring = ring or Ring()
         self._newest = 0
         self._moved = asyncio.Event()
@@ -53,10 +63,11 @@ class Feed:
         """Yield server-sent events for what matches after the revision that `begin` gave, and heartbeats.
 
         The first has the position as its id, and so has one after which the position moved though nothing matched: a
-        reader always resumes where it was. It ends only when the log was compacted past its reader, who learns of
-        that by resuming.
+        reader always resumes where it was. It ends when the log was compacted past its reader, who learns of that by
+        resuming, and at the first event or heartbeat after its longest time.
         """
         loop = asyncio.get_running_loop()
+        end = loop.time() + self._longest
         self._enter()
         try:
             yield render_heartbeat(self._head, position)
@@ -75,6 +86,8 @@ class Feed:
                 for piece in _pieces(frames):
                     yield piece
                 told, due = position, loop.time() + self._heartbeat
+                if loop.time() >= end:
+                    return
         except RevisionCompacted:
             return
         finally:

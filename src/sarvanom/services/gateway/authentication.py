@@ -17,13 +17,34 @@ class TokenKind(Protocol):
         """Return who bears the token; raises `Unauthorized` or `ServiceUnavailable`."""
 
 
+class KeyKind(TokenKind, Protocol):
+    """API keys, which are remembered once they were asked about."""
+
+    def recall(self, token: str) -> Principal | None:
+        """Return whose key it is, if that is remembered."""
+
+    def is_stranger(self, token: str) -> bool:
+        """Tell whether a key that can be one was never seen to be good."""
+
+
 class BearerAuthentication:
     """Decides whom a bearer token proves: API keys by their prefix, everything else is for `tokens` to tell."""
 
-    def __init__(self, keys: TokenKind, tokens: TokenKind | None = None, *, lease: float) -> None:
+    def __init__(self, keys: KeyKind, tokens: TokenKind | None = None, *, lease: float) -> None:
         self._keys = keys
         self._tokens = tokens
         self._lease = lease
+
+    def recall(self, token: str) -> Principal | None:
+        """Return who bears the token, if nobody has to be asked; see `web.middleware.authentication.Authenticator`."""
+        return self._keys.recall(token) if token.startswith(ANY_PREFIX) else None
+
+    def is_stranger(self, token: str) -> bool:
+        """Tell whether crud has to be asked about what anybody can make up.
+
+        A token is verified by its signature first.
+        """
+        return token.startswith(ANY_PREFIX) and self._keys.is_stranger(token)
 
     async def authenticate(self, token: str) -> Principal:
         """Return who bears the token; see `web.middleware.authentication.Authenticator`."""

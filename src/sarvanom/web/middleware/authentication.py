@@ -1,6 +1,6 @@
 """Who asks is proven before anything else is looked at."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import InvalidHeader, SarvanOMError, Unauthorized
 from sarvanom.web.authorization import PRINCIPAL
-from sarvanom.web.sending import PROOF
+from sarvanom.web.proofs import PROOF
 
 REFUSAL: Final = "sarvanom.refusal"
 """Where the scope keeps why nobody was proven; `IdentityMiddleware` raises it."""
@@ -17,6 +17,12 @@ _SCHEME: Final = b"bearer "
 
 class Authenticator(Protocol):
     """Decides whom a bearer token proves."""
+
+    def recall(self, token: str) -> Principal | None:
+        """Return who bears the token, if that is remembered and needs no asking."""
+
+    def is_stranger(self, token: str) -> bool:
+        """Tell whether somebody else has to be asked about a token that was never seen to be good."""
 
     async def authenticate(self, token: str) -> Principal:
         """Return who bears the token.
@@ -34,13 +40,23 @@ class AuthenticationMiddleware:
     """Puts the principal into the scope that `Authorization: Bearer` proves (RFC 6750).
 
     Whoever cannot be proven is refused by `IdentityMiddleware` further in, once the request has been counted: guessing
-    is limited like everything else. Whoever asks for a public path stays unknown.
+    is limited like everything else. A token that somebody has to be asked about for the first time is counted before
+    that too, by `count_stranger`. Whoever asks for a public path stays unknown.
+
+    Raises `RateLimited` if too many such tokens have come.
     """
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator, public: Collection[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticator: Authenticator,
+        public: Collection[str],
+        count_stranger: Callable[[Scope], Awaitable[None]] | None = None,
+    ) -> None:
         self._app = app
         self._authenticator = authenticator
         self._public = frozenset(public)
+        self._count_stranger = count_stranger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self._public:
@@ -50,10 +66,18 @@ class AuthenticationMiddleware:
     async def _prove(self, scope: Scope) -> None:
         try:
             token = _bearer_token(scope)
-            principal = await self._authenticator.authenticate(token)
         except SarvanOMError as error:
             scope[REFUSAL] = error
             return
+        principal = self._authenticator.recall(token)
+        if principal is None:
+            if self._count_stranger is not None and self._authenticator.is_stranger(token):
+                await self._count_stranger(scope)
+            try:
+                principal = await self._authenticator.authenticate(token)
+            except SarvanOMError as error:
+                scope[REFUSAL] = error
+                return
         scope[PRINCIPAL] = principal
         scope[PROOF] = lambda: self._authenticator.until_refuted(token, principal)
 

@@ -10,7 +10,7 @@ from sarvanom.backends.limits.contract import LimitStore
 from sarvanom.security.limits import LimitPolicy, LimitRules, RouteClass, Rule, caller_of, demand_of, route_class
 from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import RateLimited, SarvanOMError
-from sarvanom.shared.quotas import Quota
+from sarvanom.shared.quotas import Charge, Demand, Quota
 from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.calls import Headers
 from sarvanom.web.limit_headers import limit_headers
@@ -55,7 +55,7 @@ class LimitMiddleware:
         try:
             await self._app(scope, receive, _telling(send, headers))
         except SarvanOMError as error:
-            error.headers |= {name.decode(): value.decode() for name, value in headers}
+            error.headers |= _told(headers)
             raise
         finally:
             self._store.release(demand)
@@ -81,6 +81,33 @@ class LimitMiddleware:
         return self._rules.rule(found, principal), caller, size, is_streamed or (found is RouteClass.BULK and size > 0)
 
 
+class StrangerLimit:
+    """Counts credentials of which crud has to be asked for the first time: as many as anonymous requests, by address.
+
+    They are counted apart, so that whoever has none cannot keep those out who have a good one. One that turns out to be
+    good for nothing is an anonymous request too.
+    """
+
+    def __init__(self, store: LimitStore, policy: LimitPolicy) -> None:
+        self._store = store
+        quota = LimitRules(policy).rule(RouteClass.READS, None).requests
+        self._rule = Rule(quota, None, None)
+
+    async def __call__(self, scope: Scope) -> None:
+        """Count one; raises `RateLimited`."""
+        quota, client = self._rule.requests, scope["client"]
+        if quota is None:
+            return
+        key = f"strangers:{caller_of(None, client[0] if client else None)}"
+        verdict = await self._store.admit(Demand((Charge(quota, key),)))
+        if verdict.refused_by is not None:
+            raise _refusal(quota, verdict.retry_in, limit_headers(self._rule, verdict))
+
+
+def _told(headers: Headers) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in headers}
+
+
 def _telling(send: Send, headers: Headers) -> Send:
     def send_telling(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
@@ -91,8 +118,7 @@ def _telling(send: Send, headers: Headers) -> Send:
 
 
 def _refusal(quota: Quota, seconds: int, headers: Headers) -> RateLimited:
-    told = {name.decode(): value.decode() for name, value in headers}
     return RateLimited(
         f"No more of the quota {quota.name!r} is left; try again in {seconds} s",
-        headers={"Retry-After": str(seconds), **told},
+        headers={"Retry-After": str(seconds), **_told(headers)},
     )

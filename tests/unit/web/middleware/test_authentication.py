@@ -1,13 +1,18 @@
 """A bearer token is looked at before anything else, and nobody is let in without one."""
 
 import pytest
+from starlette.types import Scope
 
+from sarvanom.backends.limits.memory import MemoryLimits
+from sarvanom.security.limits import LimitPolicy
 from sarvanom.security.principals import Principal
-from sarvanom.shared.errors import InvalidHeader, ServiceUnavailable, Unauthorized
+from sarvanom.shared.errors import InvalidHeader, RateLimited, ServiceUnavailable, Unauthorized
 from sarvanom.web.authorization import PRINCIPAL, principal_of
 from sarvanom.web.middleware.authentication import AuthenticationMiddleware
 from sarvanom.web.middleware.identity import IdentityMiddleware
-from sarvanom.web.sending import PROOF
+from sarvanom.web.middleware.limits import LimitMiddleware, StrangerLimit
+from sarvanom.web.proofs import PROOF
+from tests.contracts.limits.clock import Clock
 from tests.unit.web.asgi import Replying, Untouched, ask, http_scope, is_untouched
 
 ADA = Principal("key:ada")
@@ -19,6 +24,14 @@ class Authenticating:
     def __init__(self, error: Exception | None = None) -> None:
         self.tokens: list[str] = []
         self.error = error
+        self.remembered: str | None = None
+        self.strange: set[str] = set()
+
+    def recall(self, token: str) -> Principal | None:
+        return ADA if token == self.remembered else None
+
+    def is_stranger(self, token: str) -> bool:
+        return token in self.strange
 
     async def authenticate(self, token: str) -> Principal:
         self.tokens.append(token)
@@ -28,6 +41,14 @@ class Authenticating:
 
     async def until_refuted(self, token: str, principal: Principal) -> None:
         self.tokens.append(f"{token} of {principal.subject}")
+
+
+async def nobody_counts(_: Scope) -> None:
+    raise AssertionError
+
+
+def bearer(token: str) -> Scope:
+    return http_scope(path="/users", headers=[(b"authorization", b"Bearer " + token.encode())])
 
 
 @pytest.mark.parametrize("value", [b"Bearer t-1", b"bearer t-1", b"BEARER   t-1 "])
@@ -81,6 +102,36 @@ async def test_public_path_needs_no_token_and_makes_nobody_known() -> None:
     for path in ("/health/", "/Health", "/health/x", "//health"):
         with pytest.raises(Unauthorized):
             await ask(middleware, http_scope(path=path))
+
+
+async def test_what_is_remembered_needs_no_asking() -> None:
+    authenticating, app = Authenticating(Unauthorized("no")), Replying()
+    authenticating.remembered = "t-1"
+    await ask(AuthenticationMiddleware(app, authenticating, [], nobody_counts), bearer("t-1"))
+    assert authenticating.tokens == []
+    assert principal_of(app.scopes[0]) is ADA
+
+
+async def test_strange_token_is_counted_before_anybody_is_asked() -> None:
+    clock, authenticating, app = Clock(), Authenticating(Unauthorized("no")), Replying()
+    authenticating.strange = {"a"}
+    store, policy = MemoryLimits(clock), LimitPolicy(anonymous=3, reads=100)
+    inner = LimitMiddleware(IdentityMiddleware(app), store, policy)
+    edge = AuthenticationMiddleware(inner, authenticating, [], StrangerLimit(store, policy))
+    for left in (2, 1, 0):
+        with pytest.raises(Unauthorized) as refused:
+            await ask(edge, bearer("a"))
+        assert refused.value.headers["x-ratelimit-remaining-requests"] == str(left)
+    for _ in range(10):
+        with pytest.raises(RateLimited, match="'anonymous'"):
+            await ask(edge, bearer("a"))
+    assert authenticating.tokens == ["a", "a", "a"]
+    clock.go(62)
+    for _ in range(10):  # whoever has no token keeps nobody out who has a good one
+        with pytest.raises((Unauthorized, RateLimited)):
+            await ask(edge, http_scope(path="/users"))
+    authenticating.error = None
+    assert (await ask(edge, bearer("a"))).headers["x-ratelimit-remaining-requests"] == "99"
 
 
 async def test_other_scopes_pass() -> None:

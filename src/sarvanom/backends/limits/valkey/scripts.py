@@ -136,3 +136,27 @@ redis.call('EXPIRE', key, call.memory + 1)
 return '0'
 """
 """Counts an attempt, or says how many seconds are left to wait; or takes one back, or all."""
+
+REMEMBER: Final = """\
+local call = cjson.decode(ARGV[1])
+local key = KEYS[1] .. ':' .. call.key
+local time = redis.call('TIME')
+local now = call.now or time[1] + time[2] / 1000000
+if not call.seconds then
+  local ends = tonumber(redis.call('HGET', key, call.member))
+  return (ends and ends > now) and '1' or '0'
+end
+redis.call('HSET', key, call.member, string.format('%.6f', now + call.seconds))
+while redis.call('HLEN', key) > call.most do
+  local flat, oldest, first = redis.call('HGETALL', key), nil, nil
+  for i = 1, #flat, 2 do
+    local ends = tonumber(flat[i + 1])
+    if flat[i] ~= call.member and (not first or ends < first) then oldest, first = flat[i], ends end
+  end
+  redis.call('HDEL', key, oldest)
+end
+redis.call('EXPIRE', key, call.seconds + 1)
+return '1'
+"""
+"""Remembers a member of a key for so many seconds, in the place of the one that was remembered first if there are too
+many; or, without seconds, tells whether it is remembered."""

@@ -11,11 +11,11 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from sarvanom.backends.limits.contract import LimitCounts, LimitStore
+from sarvanom.backends.limits.contract import MEMBER_SECONDS, MOST_MEMBERS, LimitCounts, LimitStore
 from sarvanom.backends.limits.memory import MemoryLimits
 from sarvanom.backends.limits.valkey.connection import LimitsAway, ValkeyScripts
 from sarvanom.backends.limits.valkey.groups import LEASE_SECONDS, Asked, read_verdicts, take_group, write_group
-from sarvanom.backends.limits.valkey.scripts import DECIDE, STRIKE
+from sarvanom.backends.limits.valkey.scripts import DECIDE, REMEMBER, STRIKE
 from sarvanom.backends.limits.windows import Recent
 from sarvanom.shared.quotas import Balance, Demand, Penalty, Quota, Verdict
 
@@ -93,6 +93,16 @@ class SharedLimits(LimitStore):
         """Forget at all gateways, and here."""
         await self._local.pardon(key, penalty, all_of_them=all_of_them)
         await self._ask_about_strikes(key, penalty, pardon="all" if all_of_them else "one")
+
+    async def remember(self, key: str, member: str) -> None:
+        """Remember at all gateways, and here."""
+        await self._local.remember(key, member)
+        await self._run_script(REMEMBER, key=key, member=member, seconds=MEMBER_SECONDS, most=MOST_MEMBERS)
+
+    async def remembers(self, key: str, member: str) -> bool:
+        """Ask all gateways, or, while Valkey is away, this one."""
+        answer = await self._run_script(REMEMBER, key=key, member=member)
+        return await self._local.remembers(key, member) if answer is None else answer > 0
 
     async def aclose(self) -> None:
         """Close the connection; who waits is decided about here."""
@@ -199,14 +209,17 @@ class SharedLimits(LimitStore):
                 asked.verdict.set_result(verdict)
 
     async def _ask_about_strikes(self, key: str, penalty: Penalty, **more: str) -> float | None:
+        call: dict[str, Any] = {"key": key, "free": penalty.free, "first": penalty.first, "longest": penalty.longest}
+        return await self._run_script(STRIKE, **call, memory=penalty.memory, **more)
+
+    async def _run_script(self, script: str, **call: Any) -> float | None:
+        """Return what a script answers, or None if Valkey is away."""
         if not self.is_shared:
             return None
-        call: dict[str, Any] = {"key": key, "free": penalty.free, "first": penalty.first, "longest": penalty.longest}
-        call |= {"memory": penalty.memory, **more}
         if self._server_clock is not None:
             call["now"] = self._server_clock()
         try:
-            return float(await self._scripts.run(STRIKE, orjson.dumps(call)))
+            return float(await self._scripts.run(script, orjson.dumps(call)))
         except (LimitsAway, ValueError) as error:
             self._lose(str(error))
             return None
