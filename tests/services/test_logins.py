@@ -239,7 +239,7 @@ def test_name_of_an_account_that_was_deleted_is_not_used_again(realm: Realm) -> 
     http, name = realm.administrator, realm.account()
     assert http.delete(f"/accounts/{name}").status_code == 204
     problem = problem_of(http.post("/accounts", json={"account_id": name, "password": PASSWORD}), 409, "already_exists")
-    assert "is or was" in problem["detail"]
+    assert "it is not used again" in problem["detail"]
     assert http.get(f"/accounts/{name}").status_code == 404
 
 
