@@ -171,6 +171,16 @@ def test_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert "chmod 600" in refusal(["crud"], tmp_path, settings)
 
 
+@pytest.mark.parametrize("command", ["gateway", "crud"])
+def test_a_data_folder_that_cannot_be_made_is_named_in_words(tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").write_text("")
+    settings = {"SARVANOM_DATA_DIR": str(tmp_path / "file"), "SARVANOM_INTERNAL_SECRET": ""}
+    said = refusal([command], tmp_path, {**settings, f"SARVANOM_{command.upper()}_PORT": str(free_port())})
+    assert f"{tmp_path}/file" in said
+    assert "cannot be used: " in said
+    assert "Errno" not in said
+
+
 def test_a_gateway_with_another_secret_is_told_nothing(tmp_path: Path) -> None:
     """Neither does its caller learn of a 401 that is not about him."""
     (tmp_path / "other").mkdir()

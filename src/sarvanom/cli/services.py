@@ -107,4 +107,11 @@ def _start(
             follow_stdin=descriptor is not None,
         )
     except (PortUnavailable, IncompatibleDatabase, SarvanOMError, OSError, ValueError) as error:
-        raise CannotStart(f"{spec.name} cannot start: {error}") from None
+        raise CannotStart(f"{spec.name} cannot start: {_words(error)}") from None
+
+
+def _words(error: Exception) -> str:
+    """Return what went wrong, of files in words and without a number."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename} cannot be used: {error.strerror}"
+    return str(error)

@@ -7,6 +7,11 @@ from typing import Final
 
 # With TLS 1.2; what 1.3 has is good as it is. Forward secrecy and authenticated encryption, nothing else.
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+_WORDS: Final = {
+    "KEY_VALUES_MISMATCH": "the key is not that of the first certificate in the file",
+    "KEY_TYPE_MISMATCH": "the key is of another kind than the first certificate in the file",
+    "NO_CERTIFICATE_ASSIGNED": "the key is of another kind than the first certificate in the file",
+}
 
 
 class FollowedContext:
@@ -112,7 +117,9 @@ def _load_authority(context: ssl.SSLContext, ca: Path) -> None:
 
 
 def _reason(error: OSError) -> str:
-    return (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or str(error)
+    """Return OpenSSL's name of what is wrong, with words where the name alone misleads."""
+    found = (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or str(error)
+    return f"{found}: {_WORDS[found]}" if found in _WORDS else found
 
 
 def _state_of(file: Path) -> tuple[int, ...] | None:

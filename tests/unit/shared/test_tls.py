@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from sarvanom.shared.tls import FollowedContext, entrance, follow_client, follow_server
 from tests.harness.certificates import Authority, Pair, write
@@ -73,6 +76,14 @@ async def test_broken_certificate_leaves_the_one_before(authority: Authority, pa
         pair.replace(authority.sign())
         assert server.refresh()
         assert await serial_of(port, client) != first
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ed25519"])
+def test_key_of_another_kind_is_told_in_words(pair: Pair, kind: str) -> None:
+    key = rsa.generate_private_key(65_537, 2_048) if kind == "rsa" else Ed25519PrivateKey.generate()
+    write(pair.key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(ValueError, match="the key is of another kind than the first certificate"):
+        follow_server(pair.certificate, pair.key)
 
 
 async def test_certificate_without_its_key_waits_for_it(authority: Authority, pair: Pair) -> None:

@@ -1,11 +1,16 @@
 """What the httpx transport alone does."""
 
+import asyncio
+from pathlib import Path
+
 import httpx2
 import pytest
 
 from sarvanom.shared.clients.httpx_transport import HTTPXTransport
 from sarvanom.shared.clients.transport import Request
 from sarvanom.shared.errors import InternalError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout
+from sarvanom.shared.tls import follow_server
+from tests.harness.certificates import Authority
 from tests.unit.shared.clients.peers import OK, answering, serve
 
 GET = Request("GET", b"/users/ada")
@@ -78,3 +83,28 @@ async def test_second_answer_glued_to_the_first_is_nobodys() -> None:
             assert [(await transport.send(GET)).body for _ in range(2)] == [b"ok", b"ok"]
         finally:
             await transport.aclose()
+
+
+async def test_authority_of_ones_own_is_taken_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.pair("server")
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    tls = follow_server(pair.certificate, pair.key).current
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        stranger = HTTPXTransport(url)
+        with pytest.raises(ServiceUnavailable):
+            await stranger.send(Request("GET", b"/"))
+        await stranger.aclose()
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+        knowing = HTTPXTransport(url)
+        assert (await knowing.send(Request("GET", b"/"))).status == 204
+        await knowing.aclose()
