@@ -281,3 +281,14 @@ def test_idempotency_keys_are_each_callers_own(gateway: httpx2.Client, system: R
             "/settings", json={"setting_key": id, "setting_value": 1}, headers={"idempotency-key": f"{id}-3"}
         )
         problem_of(same, 409, "already_exists")
+
+
+def test_who_may_write_sees_what_it_has_written_to_and_nothing_else(
+    gateway: httpx2.Client, system: RunningProcess, id: str
+) -> None:
+    setting = {"setting_key": id, "setting_value": "hush", "encrypted": True}
+    assert gateway.post("/settings", json=setting).status_code == 201
+    with using(system.gateway_url, make_key(gateway, scopes=["settings:write"])["key"]) as writer:
+        for path in (f"/settings/{id}", "/settings", f"/settings/{id}?at_revision=1", "/changes?resource=settings"):
+            problem_of(writer.get(path), 403, "forbidden")
+        assert data_of(writer.patch(f"/settings/{id}", json={}), 200)["setting_value"] == "********"
