@@ -19,7 +19,7 @@ import click
 from sarvanom.cli.exits import CANNOT_START
 from sarvanom.cli.probe import wait_until_ready
 from sarvanom.cli.sockets import PortUnavailable, listen
-from sarvanom.settings import ProcessSettings
+from sarvanom.settings import PREFIX, CrudSettings, GatewaySettings, ProcessSettings
 
 _QUICK_FAILURE: Final = 2.0
 _MAX_QUICK_FAILURES: Final = 3
@@ -66,17 +66,15 @@ def _url(host: str, port: int, *, is_secure: bool = False) -> str:
     return f"{protocol}://[{reachable}]:{port}" if ":" in reachable else f"{protocol}://{reachable}:{port}"
 
 
-_OF_CRUD: Final = tuple(
-    f"SARVANOM_{name}"
-    for name in ("DATABASE_URL", "ADMIN_KEY", "MASTER_KEYS", "MASTER_KEYS_FILE", "MASTER_KEY_COMMAND")
-)
-_OF_CLIENTS: Final = ("SARVANOM_API_KEY",)
+_SETTINGS: Final[Mapping[str, type[ProcessSettings]]] = {"crud": CrudSettings, "gateway": GatewaySettings}
 
 
 def _own(service: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a service: no secret that is none of its business."""
-    others = _OF_CLIENTS if service == "crud" else (*_OF_CRUD, *_OF_CLIENTS)
-    return {name: value for name, value in environment.items() if name not in others}
+    """Return the environment of a service: of all settings its own alone, so that it learns no secret of another's."""
+    own = {f"{PREFIX}{name.upper()}" for name in _SETTINGS[service].model_fields}
+    return {
+        name: value for name, value in environment.items() if not name.upper().startswith(PREFIX) or name.upper() in own
+    }
 
 
 class GaveUp(Exception):

@@ -14,6 +14,8 @@ from zlib import crc32
 
 ANY_PREFIX: Final = "sk-"
 PREFIX: Final = "sk-sarvanom-"
+KEY_ID_PREFIX: Final = "key-"
+"""What the id of every key begins with, and no client calls itself without a key."""
 MIN_KEY_LENGTH: Final = 32
 MAX_KEY_LENGTH: Final = 256
 HINT_LENGTH: Final = len(PREFIX) + 4
@@ -65,7 +67,7 @@ def hint_of(text: str) -> str:
 def _shape(random: bytes) -> NewKey:
     """Cut 64 random bytes into a secret and an id that says nothing of it."""
     text = PREFIX + _base62(int.from_bytes(random[:48]), _BODY_LENGTH)
-    return NewKey("key-" + _base62(int.from_bytes(random[48:]), _ID_LENGTH), text + _checksum(text))
+    return NewKey(KEY_ID_PREFIX + _base62(int.from_bytes(random[48:]), _ID_LENGTH), text + _checksum(text))
 
 
 def _checksum(text: str) -> str:

@@ -68,9 +68,24 @@ def test_both_services_share_settings_and_the_gateway_learns_where_crud_is(liste
     descriptors = [one.fileno() for one in listened]
     assert [worker._descriptor for worker in workers] == [d for d in descriptors for _ in range(2)]
     for worker in workers:
-        assert worker._environment["SARVANOM_CRUD_URLS"] == urls[0]
+        assert worker._environment.get("SARVANOM_CRUD_URLS") == (urls[0] if worker.service == "gateway" else None)
         assert worker._environment["SARVANOM_WORKERS"] == "2"
         assert "PATH" in worker._environment
+
+
+def test_each_service_is_handed_its_own_settings_alone(listened: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("API_KEY", "ADMIN_KEY", "MASTER_KEYS", "DATABASE_URL", "VALKEY_URL", "INTERNAL_SECRET", "ELSE"):
+        monkeypatch.setenv(f"SARVANOM_{name}", f"postgresql://{name.lower()}-0123456789-0123456789-0123456789")
+    monkeypatch.setenv("sarvanom_valkey_url", "valkey://other")
+    settings = UpSettings.load(
+        valkey_url="valkey://:p@h", admin_key="sk-" + "Zt9Yd3Lc7Pf5Ng0Xw6Ls0Rt5Yb2Hd9Jm", internal_secret=None, dev=True
+    )
+    supervise([CRUD, GATEWAY], settings, lambda _: None)
+    crud, gateway = ({name.upper() for name in worker._environment} for worker in Noting.given[0])
+    assert {"SARVANOM_ADMIN_KEY", "SARVANOM_MASTER_KEYS", "SARVANOM_DATABASE_URL", "SARVANOM_INTERNAL_SECRET"} <= crud
+    assert not {"SARVANOM_VALKEY_URL", "SARVANOM_API_KEY", "SARVANOM_ELSE", "SARVANOM_OIDC_ISSUERS"} & crud
+    assert {"SARVANOM_VALKEY_URL", "SARVANOM_INTERNAL_SECRET", "SARVANOM_DATA_DIR", "PATH"} <= gateway
+    assert not {"SARVANOM_ADMIN_KEY", "SARVANOM_MASTER_KEYS", "SARVANOM_DATABASE_URL", "SARVANOM_API_KEY"} & gateway
 
 
 def test_service_alone_leaves_the_urls_of_crud_as_they_are(

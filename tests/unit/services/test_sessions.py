@@ -146,6 +146,16 @@ async def test_hash_of_another_cost_is_replaced_and_the_login_goes_on(world: Wor
     passwords.close()
 
 
+@pytest.mark.parametrize("client", ["key-administrator", "key-0000000000000000", "Key-x"])
+async def test_nobody_is_told_whether_there_is_a_key(world: World, client: str) -> None:
+    await world.key()
+    for id in (client, KEY.id):
+        asked = request("password", client_id=id, username="nobody", password="wrong")
+        assert await is_refused(world.sessions.open(asked), "invalid_client")
+        ended = world.sessions.end(SessionEnd(client_id=id, session_id="none"))
+        assert await is_refused(ended, "invalid_client")
+
+
 async def test_session_of_a_key_stands_on_the_text_that_was_traded(world: World) -> None:
     await world.key()
     session = await world.trade_key()

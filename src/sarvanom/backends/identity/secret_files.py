@@ -1,6 +1,7 @@
 """Secrets in files that only their owner can read: made once, by whoever comes first."""
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -26,10 +27,10 @@ def read_secret(path: Path) -> str | None:
     """Return the secret in a file, or None if there is no file.
 
     Raises:
-        SecretFileRefused: others than its owner may read it, or what it holds is none.
+        SecretFileRefused: it is another user's, or others than its owner may read it, or what it holds is none.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_itself) as file:
             _check(path, os.fstat(file.fileno()))
             text = file.read(_MAX_LENGTH + 1).decode("ascii").strip()
     except FileNotFoundError:
@@ -79,7 +80,11 @@ def replace_secret(path: Path, text: str) -> None:
 
 
 def internal_secret(given: str | None, folder: Path) -> bytes:
-    """Return what the services of an installation have in common: what was set, or what its file holds."""
+    """Return what the services of an installation have in common: what was set, or what its file holds.
+
+    Warns if others may put files into the folder.
+    """
+    _warn_of(folder)
     return (given or read_or_make_secret(folder / INTERNAL_SECRET, what="an internal secret")).encode()
 
 
@@ -95,9 +100,41 @@ def _write(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def _open_itself(path: str, flags: int) -> int:
+    """Open a file and nothing that it refers to; of a pipe nobody waits for the other end."""
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise SecretFileRefused(f"{path} is a symbolic link; put the file itself there") from None
+        raise
+
+
+def _warn_of(folder: Path) -> None:
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        _log.warning(
+            "others than its owner may put files into the data folder, which holds secrets; chmod 700 it",
+            folder=str(folder),
+        )
+
+
+def _is_trusted(owner: int, path: Path) -> bool:
+    """Tell whether a file's owner is who runs this, or root; root may also read for the owner of the whole folder."""
+    me = os.geteuid()
+    return owner in (me, 0) or (me == 0 and owner == path.parent.stat().st_uid)
+
+
 def _check(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise SecretFileRefused(f"{path} is no file")
+    if not _is_trusted(status.st_uid, path):
+        raise SecretFileRefused(
+            f"{path} belongs to another user (number {status.st_uid}), who may know it; chown it, or make a new one"
+        )
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise SecretFileRefused(
             f"Others than the owner of {path} may read or change it; chmod 600 it, or make a new one"

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from sarvanom.backends.identity.secret_files import (
     SecretFileRefused,
@@ -69,6 +70,43 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
             read_secret(tmp_path / "pipe")
     finally:
         os.close(keep)
+
+
+def test_symbolic_link_is_refused(tmp_path: Path) -> None:
+    target = write(tmp_path / "target", SECRET.encode())
+    (tmp_path / "secret").symlink_to(target)
+    for link in (tmp_path / "secret", tmp_path / "dangling"):
+        if not link.is_symlink():
+            link.symlink_to(tmp_path / "nowhere")
+        with pytest.raises(SecretFileRefused, match="is a symbolic link"):
+            read_or_make_secret(link)
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    """But root may look after the files of a service that runs as somebody else."""
+    file = write(tmp_path / "secret", SECRET.encode())
+    os.chown(file, 12345, -1)
+    with pytest.raises(SecretFileRefused, match=r"another user \(number 12345\)") as refused:
+        read_or_make_secret(file)
+    assert SECRET not in str(refused.value)
+    os.chown(tmp_path, 12345, -1)
+    assert read_secret(file) == SECRET
+    os.chown(file, 54321, -1)
+    with pytest.raises(SecretFileRefused):
+        read_secret(file)
+
+
+@pytest.mark.parametrize(("mode", "warnings"), [(0o700, 0), (0o755, 0), (0o770, 1), (0o777, 1)])
+def test_folder_that_others_may_change_is_warned_of(tmp_path: Path, mode: int, warnings: int) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(mode)
+    with capture_logs() as logs:
+        internal_secret(None, folder)
+    assert [entry["folder"] for entry in logs if entry["log_level"] == "warning"] == [str(folder)] * warnings
+    assert internal_secret("given" * 8, tmp_path / "none") == b"given" * 8
 
 
 def test_maker_that_fails_leaves_nothing(tmp_path: Path) -> None:
