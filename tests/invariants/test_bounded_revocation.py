@@ -15,7 +15,7 @@ from tests.services.answers import data_of
 from tests.services.duplex import duplex
 from tests.services.edge_gateways import running_gateway
 from tests.services.event_streams import open_stream
-from tests.services.keys import make_key
+from tests.services.keys import Key, make_key
 
 LEASE = 1.0
 SLACK = 0.5
@@ -181,6 +181,26 @@ async def test_restore_is_not_committed_when_its_key_has_ended(gateways: list[Ru
         again, headers = b"\n".join(export), {"Content-Type": "application/x-ndjson"}
         assert administrator.post("/import", content=again, headers=headers).status_code == 200
         assert administrator.get("/settings/restored").status_code == 200
+
+
+def test_body_that_takes_its_time_is_no_way_around(gateways: list[RunningProcess]) -> None:
+    """A plain request acts for whom its key proves when its body is there."""
+    with httpx2.Client(base_url=gateways[0].gateway_url, headers=ADMIN_HEADERS) as administrator:
+        key, other = (make_key(administrator, roles=["editor"]) for _ in range(2))
+        for one, status in ((key, 401), (other, 201)):
+
+            def slowly(one: Key = one) -> Iterator[bytes]:
+                body = setting_line(one["key_id"])
+                yield body[:9]
+                if one is key:
+                    assert administrator.delete(f"/keys/{one['key_id']}").status_code == 204
+                time.sleep(2 * LEASE + SLACK)
+                yield body[9:]
+
+            headers = {"Authorization": f"Bearer {one['key']}", "Content-Type": "application/json"}
+            answer = httpx2.post(f"{gateways[1].gateway_url}/settings", content=slowly(), headers=headers, timeout=20)
+            assert answer.status_code == status
+            assert administrator.get(f"/settings/{one['key_id']}").status_code == (200 if status == 201 else 404)
 
 
 def test_lease_is_not_extended_while_crud_is_away(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sarvanom.web.health import OPEN_PATHS
 from sarvanom.web.inspection import Inspection
 from sarvanom.web.limit_headers import LIMIT_HEADERS
 from sarvanom.web.middleware.access_log import AccessLogMiddleware
-from sarvanom.web.middleware.authentication import AuthenticationMiddleware, Authenticator
+from sarvanom.web.middleware.authentication import AuthenticationMiddleware
 from sarvanom.web.middleware.body_limit import BodyLimitMiddleware
 from sarvanom.web.middleware.identity import IdentityMiddleware
 from sarvanom.web.middleware.inspection import InspectionMiddleware
@@ -26,6 +26,7 @@ from sarvanom.web.middleware.security_headers import SecurityHeadersMiddleware
 from sarvanom.web.middleware.statement import StatementMiddleware
 from sarvanom.web.middleware.trusted_hosts import TrustedHostMiddleware
 from sarvanom.web.oauth_routes import OAUTH_PATHS
+from sarvanom.web.proofs import Authenticator
 from sarvanom.web.service import Middleware
 
 _EXPOSED = (

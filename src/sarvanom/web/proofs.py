@@ -1,17 +1,60 @@
-"""Streams that last no longer than it is proven who asks."""
+"""Streams, and bodies that take their time, last no longer than it is proven who asks."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
+from starlette.types import Scope
+
+from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import Unauthorized
 
 PROOF: Final = "sarvanom.proof"
-"""Where the scope keeps a function that returns an awaitable: done when it is no longer proven who asks."""
+"""Where the scope keeps the `Proof` of who asks."""
 
 REFUTATION: Final = "sarvanom.refutation"
 """Where the scope keeps the `Refutation` of a stream."""
+
+
+class Authenticator(Protocol):
+    """Decides whom a bearer token proves."""
+
+    def recall(self, token: str) -> Principal | None:
+        """Return who bears the token, if that is remembered and needs no asking."""
+
+    def is_stranger(self, token: str) -> bool:
+        """Tell whether somebody else has to be asked about a token that was never seen to be good."""
+
+    async def authenticate(self, token: str) -> Principal:
+        """Return who bears the token.
+
+        Raises:
+            Unauthorized: nobody does: it is malformed, unknown, expired or revoked.
+            ServiceUnavailable: that cannot be found out now.
+        """
+
+    async def until_refuted(self, token: str, principal: Principal) -> None:
+        """Return when the token no longer proves this very principal, or that cannot be found out."""
+
+
+type Proof = tuple[Authenticator, str, Principal]
+"""Who decides, of which token, and whom it proved when the request began."""
+
+
+async def prove_again(scope: Scope) -> None:
+    """Look again whether it is still proven who asks.
+
+    Raises:
+        Unauthorized: it is not.
+        ServiceUnavailable: that cannot be found out now.
+    """
+    proof: Proof | None = scope.get(PROOF)
+    if proof is None:
+        return
+    authenticator, token, principal = proof
+    if await authenticator.authenticate(token) != principal:
+        raise _refuted()
 
 
 class Refutation:

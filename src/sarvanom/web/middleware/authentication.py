@@ -1,39 +1,17 @@
 """Who asks is proven before anything else is looked at."""
 
 from collections.abc import Awaitable, Callable, Collection
-from typing import Final, Protocol
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import InvalidHeader, SarvanOMError, Unauthorized
 from sarvanom.web.authorization import PRINCIPAL
-from sarvanom.web.proofs import PROOF
+from sarvanom.web.proofs import PROOF, Authenticator
 
 REFUSAL: Final = "sarvanom.refusal"
 """Where the scope keeps why nobody was proven; `IdentityMiddleware` raises it."""
 _SCHEME: Final = b"bearer "
-
-
-class Authenticator(Protocol):
-    """Decides whom a bearer token proves."""
-
-    def recall(self, token: str) -> Principal | None:
-        """Return who bears the token, if that is remembered and needs no asking."""
-
-    def is_stranger(self, token: str) -> bool:
-        """Tell whether somebody else has to be asked about a token that was never seen to be good."""
-
-    async def authenticate(self, token: str) -> Principal:
-        """Return who bears the token.
-
-        Raises:
-            Unauthorized: nobody does: it is malformed, unknown, expired or revoked.
-            ServiceUnavailable: that cannot be found out now.
-        """
-
-    async def until_refuted(self, token: str, principal: Principal) -> None:
-        """Return when the token no longer proves this very principal, or that cannot be found out."""
 
 
 class AuthenticationMiddleware:
@@ -79,7 +57,7 @@ class AuthenticationMiddleware:
                 scope[REFUSAL] = error
                 return
         scope[PRINCIPAL] = principal
-        scope[PROOF] = lambda: self._authenticator.until_refuted(token, principal)
+        scope[PROOF] = (self._authenticator, token, principal)
 
 
 def _bearer_token(scope: Scope) -> str:
