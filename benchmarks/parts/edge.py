@@ -6,10 +6,8 @@ import time
 from collections.abc import AsyncIterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from pathlib import Path
 from typing import Final, override
 
-import structlog
 import uvloop
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,8 +55,6 @@ SOMEBODY: Final = Principal("key:benchmark", SCOPES)
 ANSWERED: Final = b'{"status":"success","message":"users/ada read","data":{},"metadata":{}}'
 ANSWER_HEADERS: Final = [(b"content-type", b"application/json"), (b"etag", b'"1"')]
 BODY: Final = Api(collection="/users", listing="/users?limit=50").body("u00000000000001").encode()
-NOWHERE: Final = Path(os.devnull)
-"""Where the log goes."""
 
 
 class Edge(Part):
@@ -80,30 +76,27 @@ async def _measure() -> list[EdgeCost]:
     statements = Statements(os.urandom(32))
     key = make_key().text
     costs = []
-    with NOWHERE.open("w") as lines:  # noqa: ASYNC230 (before anything is measured)
-        logger = structlog.wrap_logger(structlog.WriteLogger(lines), processors=[structlog.processors.JSONRenderer()])
-        limits = MemoryLimits()
-        await limits.open()
-        guarded = gateway_edge(
-            logger,
-            BearerAuthentication(ApiKeys(partial(_find, key), lease=3600), lease=3600),
-            trusted_hosts=["127.0.0.1"],
-            cors_origins=[],
-            max_body_bytes=2**20,
-            limits=limits,
-            limit_policy=WIDE,
-            inspection=Inspection(Inspector(), {Profile.STRICT: Mode.BLOCK, Profile.FREE: Mode.DETECT}, []),
-        )
-        between = crud_edge(logger, statements)
-        gateway = _service(guarded, statements), _service(_unguarded(guarded), _Unsigned(b""))
-        crud = _service(between), _service(_unguarded(between))
-        for case, method, path, body in (("get", "GET", "/users/ada", b""), ("create", "POST", "/users", BODY)):
-            asked = _scope(method, path, body, (b"authorization", b"Bearer " + key.encode()))
-            stated = statements.sign(SOMEBODY, method, path.encode(), asked["headers"][:1], body)
-            handed_on = _scope(method, path, body, (HEADER, stated))
-            at_gateway, at_crud = await _added(*gateway, asked, body), await _added(*crud, handed_on, body)
-            costs.append(EdgeCost(case, at_gateway, at_crud))
-        await limits.aclose()
+    limits = MemoryLimits()
+    await limits.open()
+    guarded = gateway_edge(
+        BearerAuthentication(ApiKeys(partial(_find, key), lease=3600), lease=3600),
+        trusted_hosts=["127.0.0.1"],
+        cors_origins=[],
+        max_body_bytes=2**20,
+        limits=limits,
+        limit_policy=WIDE,
+        inspection=Inspection(Inspector(), {Profile.STRICT: Mode.BLOCK, Profile.FREE: Mode.DETECT}, []),
+    )
+    between = crud_edge(statements)
+    gateway = _service(guarded, statements), _service(_unguarded(guarded), _Unsigned(b""))
+    crud = _service(between), _service(_unguarded(between))
+    for case, method, path, body in (("get", "GET", "/users/ada", b""), ("create", "POST", "/users", BODY)):
+        asked = _scope(method, path, body, (b"authorization", b"Bearer " + key.encode()))
+        stated = statements.sign(SOMEBODY, method, path.encode(), asked["headers"][:1], body)
+        handed_on = _scope(method, path, body, (HEADER, stated))
+        at_gateway, at_crud = await _added(*gateway, asked, body), await _added(*crud, handed_on, body)
+        costs.append(EdgeCost(case, at_gateway, at_crud))
+    await limits.aclose()
     return costs
 
 

@@ -4,11 +4,14 @@ import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from sarvanom.observability.access_lines import WriteLine
+from sarvanom.shared.trace_context import current_trace
 
 current_request_id: ContextVar[str] = ContextVar("sarvanom_request_id", default="")
 """The request that the running task serves; empty outside of one."""
@@ -16,14 +19,18 @@ current_request_id: ContextVar[str] = ContextVar("sarvanom_request_id", default=
 _JSON = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 # What would let a value move a terminal's cursor or forge a line.
 _ESCAPED = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
+type Render = Callable[[WrappedLogger, str, EventDict], bytes]
 _STANDARD_LEVELS = (50, 40, 30, 20, 10)
 
 
-def configure_logs(level: str, format: Literal["json", "console"], stream: BinaryIO, *, service: str) -> None:
-    """Write every log line of this process at `level` or above to `stream`; the last call holds."""
+def configure_logs(level: str, format: Literal["json", "console"], stream: BinaryIO, *, service: str) -> WriteLine:
+    """Write every log line of this process at `level` or above to `stream`; the last call holds.
+
+    Returns what writes a line that is put together already.
+    """
     threshold = logging.getLevelNamesMapping()[level.upper()]
     writer = _LineWriter(stream)
-    render = _render_json if format == "json" else _console_renderer(stream)
+    render: Render = _render_json if format == "json" else _console_renderer(stream)
     structlog.configure(
         processors=[_line_starter(service), render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -33,6 +40,11 @@ def configure_logs(level: str, format: Literal["json", "console"], stream: Binar
     root = logging.getLogger()
     root.handlers[:] = [_StandardLibraryHandler(structlog.get_logger().bind())]
     root.setLevel(threshold)
+
+    def write_line(level: str, line: dict[str, Any]) -> None:
+        writer.write(render(None, level, line))
+
+    return write_line
 
 
 def _line_starter(service: str) -> Processor:
@@ -45,6 +57,8 @@ def _line_starter(service: str) -> Processor:
         }
         if request_id := current_request_id.get():
             line["request_id"] = request_id
+        if trace := current_trace.get():
+            line["trace_id"] = trace.trace_id
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, level, event)
         line.update(event)
@@ -61,7 +75,7 @@ def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
         return orjson.dumps(presentable, _text, _JSON)
 
 
-def _console_renderer(stream: BinaryIO) -> Processor:
+def _console_renderer(stream: BinaryIO) -> Render:
     # The default formatter would print local variables, and with them secrets.
     console = structlog.dev.ConsoleRenderer(
         colors=stream.isatty(),

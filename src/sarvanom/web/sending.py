@@ -11,6 +11,7 @@ from starlette.types import Scope, Send
 
 from sarvanom.shared.errors import SarvanOMError
 from sarvanom.web.calls import AnyAnswer, StreamedAnswer
+from sarvanom.web.middleware.observation import ENDLESS
 from sarvanom.web.pace import Pace
 
 CONNECTION: Final = "sarvanom.connection"
@@ -67,6 +68,8 @@ async def _send_stream(scope: Scope, send: Send, answer: StreamedAnswer) -> None
     Raises:
         ClientDisconnect: the reader is gone, leaves what was sent to it, or is slower than the answer's pace.
     """
+    if answer.is_endless:
+        scope[ENDLESS] = True
     async with aclosing(answer.chunks):
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         if scope["method"] != "HEAD":

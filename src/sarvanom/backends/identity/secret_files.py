@@ -10,6 +10,7 @@ from typing import Final
 
 INTERNAL_SECRET: Final = "internal-secret"  # noqa: S105 (the name of a file)
 ADMIN_KEY: Final = "admin-key"
+METRICS_TOKEN: Final = "metrics-token"  # noqa: S105 (the name of a file)
 _OWNER_ONLY: Final = 0o600
 _MIN_LENGTH: Final = 32
 _MAX_LENGTH: Final = 4096
@@ -68,6 +69,22 @@ def read_or_make_secret(path: Path, make: Callable[[], str] = lambda: secrets.to
 def internal_secret(given: str | None, folder: Path) -> bytes:
     """Return what the services of an installation have in common: what was set, or what its file holds."""
     return (given or read_or_make_secret(folder / INTERNAL_SECRET)).encode()
+
+
+def metrics_token(given: str | None, folder: Path) -> str | None:
+    """Return what a scraper reads metrics with: what was set, or what its file holds; None if none can be made.
+
+    Raises:
+        SecretFileRefused: there is a file, and it cannot be trusted.
+    """
+    if given is not None:
+        return given
+    try:
+        return read_or_make_secret(folder / METRICS_TOKEN)
+    except SecretFileRefused:
+        raise
+    except OSError:
+        return None  # the folder cannot be written: no reason not to serve
 
 
 def _check(path: Path, status: os.stat_result) -> None:

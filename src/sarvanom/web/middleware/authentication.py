@@ -5,8 +5,10 @@ from typing import Final, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sarvanom.security.api_keys import ANY_PREFIX
 from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import InvalidHeader, SarvanOMError, Unauthorized
+from sarvanom.shared.observations import AuthenticationDecided, Credential, tell
 from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.sending import PROOF
 
@@ -48,12 +50,17 @@ class AuthenticationMiddleware:
         await self._app(scope, receive, send)
 
     async def _prove(self, scope: Scope) -> None:
+        credential: Credential = "none"
         try:
             token = _bearer_token(scope)
+            credential = "api_key" if token.startswith(ANY_PREFIX) else "token"
             principal = await self._authenticator.authenticate(token)
         except SarvanOMError as error:
+            is_refused = isinstance(error, Unauthorized | InvalidHeader)
+            tell(AuthenticationDecided(credential, "refused" if is_refused else "unavailable"))
             scope[REFUSAL] = error
             return
+        tell(AuthenticationDecided(credential, "proven"))
         scope[PRINCIPAL] = principal
         scope[PROOF] = lambda: self._authenticator.until_refuted(token, principal)
 

@@ -1,0 +1,73 @@
+"""One line for every request: written for each one, and so by hand."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+from zlib import crc32
+
+import structlog
+
+from sarvanom.shared.observations import RequestServed, listen
+
+_UNFIT_STATUS: Final = 500
+_HASHES: Final = 2**32
+
+type WriteLine = Callable[[str, dict[str, Any]], object]
+"""Writes a line of a level, which holds a timestamp, the level, the event and the service already."""
+
+
+class AccessLines:
+    """Writes method, route, status, time, size, and who asked; no path, which may hold what is nobody's business.
+
+    An answer that was not finished is marked `aborted`; its status is 499 if it had not even begun. Of the requests
+    that went well a share is written, chosen by their ids, so that both services choose the same.
+    """
+
+    def __init__(self, write: WriteLine, *, service: str, level: str, share: float) -> None:
+        self._write = write
+        self._service = service
+        self._level = level
+        self._bound = round(share * _HASHES)
+
+    def add(self, request: RequestServed) -> None:
+        """Write the line of a request, if it is chosen."""
+        if (
+            self._bound < _HASHES
+            and request.status < _UNFIT_STATUS
+            and not request.is_aborted
+            and crc32(request.request_id.encode()) >= self._bound
+        ):
+            return
+        line: dict[str, Any] = {
+            "timestamp": datetime.now(UTC),
+            "level": self._level,
+            "event": "request",
+            "service": self._service,
+            "request_id": request.request_id,
+        }
+        if request.trace is not None:
+            line["trace_id"] = request.trace.trace_id
+        line["principal"] = request.principal or None
+        line["method"] = request.method
+        line["route"] = request.route
+        line["status"] = request.status
+        line["duration_ms"] = int(request.seconds * 1_000_000) / 1000
+        line["bytes"] = request.size
+        line["client"] = request.client
+        if request.instance is not None:
+            line["instance"] = request.instance
+        if request.cache is not None:
+            line["cache"] = request.cache
+        if request.is_aborted:
+            line["aborted"] = True
+        self._write(self._level, line)
+
+
+def write_access_lines(write: WriteLine, *, service: str, share: float) -> Callable[[], None]:
+    """Write lines from now on, if their level is logged: info for the gateway, debug for crud; return what ends it."""
+    level = "info" if service == "gateway" else "debug"
+    if share <= 0 or not structlog.get_logger().is_enabled_for(logging.getLevelNamesMapping()[level.upper()]):
+        return lambda: None
+    lines = AccessLines(write, service=service, level=level, share=share)
+    return listen(RequestServed, lines.add)
