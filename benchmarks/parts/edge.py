@@ -79,7 +79,7 @@ async def _measure() -> list[EdgeCost]:
     limits = MemoryLimits()
     await limits.open()
     guarded = gateway_edge(
-        BearerAuthentication(ApiKeys(partial(_find, key), lease=3600), lease=3600),
+        BearerAuthentication(ApiKeys(partial(find_key, key), lease=3600), lease=3600),
         trusted_hosts=["127.0.0.1"],
         cors_origins=[],
         max_body_bytes=2**20,
@@ -91,23 +91,23 @@ async def _measure() -> list[EdgeCost]:
     gateway = _service(guarded, statements), _service(_unguarded(guarded), _Unsigned(b""))
     crud = _service(between), _service(_unguarded(between))
     for case, method, path, body in (("get", "GET", "/users/ada", b""), ("create", "POST", "/users", BODY)):
-        asked = _scope(method, path, body, (b"authorization", b"Bearer " + key.encode()))
+        asked = scope_of(method, path, body, (b"authorization", b"Bearer " + key.encode()))
         stated = statements.sign(SOMEBODY, method, path.encode(), asked["headers"][:1], body)
-        handed_on = _scope(method, path, body, (HEADER, stated))
+        handed_on = scope_of(method, path, body, (HEADER, stated))
         at_gateway, at_crud = await _added(*gateway, asked, body), await _added(*crud, handed_on, body)
         costs.append(EdgeCost(case, at_gateway, at_crud))
     await limits.aclose()
     return costs
 
 
-async def _find(key: str, digest: str) -> ApiKey | None:
+async def find_key(key: str, digest: str) -> ApiKey | None:
     found = ApiKey(key_id="benchmark", name="benchmark", roles=[Role.ADMIN], hint=hint_of(key), digest=digest_of(key))
     return found if digest == found.digest else None
 
 
 def _service(edge: Sequence[Middleware], statements: Statements | None = None) -> ASGIApp:
     app = Service(title="benchmark", version="0", edge=edge)
-    add_resource_routes(app, _answer if statements is None else Relay(_Constant(), statements))
+    add_resource_routes(app, answer_call if statements is None else Relay(_Constant(), statements))
     return app
 
 
@@ -147,7 +147,7 @@ class _Constant(Transport):
         return
 
 
-async def _answer(_: Call) -> AnyAnswer:
+async def answer_call(_: Call) -> AnyAnswer:
     return Answer(200, ANSWER_HEADERS, ANSWERED)
 
 
@@ -155,12 +155,12 @@ async def _added(guarded: ASGIApp, bare: ASGIApp, scope: Scope, body: bytes) -> 
     """Return how many CPU microseconds a request costs more with the guards."""
     with_guards, without = [], []
     for _ in range(TRIES):
-        with_guards.append(await _load(guarded, scope, body))
-        without.append(await _load(bare, scope, body))
+        with_guards.append(await load(guarded, scope, body))
+        without.append(await load(bare, scope, body))
     return min(with_guards) - min(without)
 
 
-async def _load(app: ASGIApp, scope: Scope, body: bytes) -> float:
+async def load(app: ASGIApp, scope: Scope, body: bytes) -> float:
     statuses = set[int]()
 
     async def receive() -> Message:
@@ -180,7 +180,7 @@ async def _load(app: ASGIApp, scope: Scope, body: bytes) -> float:
     return used * 1e6 / REQUESTS
 
 
-def _scope(method: str, path: str, body: bytes, proof: tuple[bytes, bytes]) -> Scope:
+def scope_of(method: str, path: str, body: bytes, proof: tuple[bytes, bytes]) -> Scope:
     headers = [
         (b"content-type", b"application/json"),
         (b"host", b"127.0.0.1:8000"),

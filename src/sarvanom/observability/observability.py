@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from sarvanom.observability.exposition import Exposition, render
+from sarvanom.observability.exposition import Exposition
 from sarvanom.observability.loop_lag import LoopLag
 from sarvanom.observability.metrics import Metrics
 from sarvanom.observability.sampling import TraceEntrance
@@ -66,6 +66,8 @@ class Observability:
 
     async def read(self, accept: str) -> tuple[str, bytes]:
         """Return media type and text of what all workers have measured."""
+        from sarvanom.observability.rendering import render  # with the client's own text, once somebody scrapes
+
         payloads, missing = await self._siblings.read_all()
         payloads.append(self._exposition.unreachable(missing))
         return await asyncio.to_thread(render, payloads, accept)

@@ -42,6 +42,7 @@ class Service(FastAPI):
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
+            telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
             servers=[{"url": "/"}],
             openapi_tags=[
                 *_TAGS,

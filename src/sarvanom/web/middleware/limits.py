@@ -64,7 +64,7 @@ class LimitMiddleware:
             self._store.release(demand)
 
     def _judge(self, scope: Scope) -> tuple[RouteClass, Rule, str, int, bool]:
-        """Return the class of the request, which rule holds, for whom, how long the body is, and if that is streamed."""
+        """Return the class of the request, which rule holds, for whom, how long the body is, and if it is streamed."""
         accept = content_type = b""
         size = 0
         is_streamed = not scope["http_version"].startswith("1")
