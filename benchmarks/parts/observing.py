@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Scope
 
 from benchmarks.errors import MeasurementFailed
 from benchmarks.parts.base import Bench, Part
-from benchmarks.parts.edge import ANSWER_HEADERS, ANSWERED, BODY, SOMEBODY, TRIES, answer_call, find_key, load, scope_of
+from benchmarks.parts.edge import ANSWER_HEADERS, ANSWERED, BODY, SOMEBODY, answer_call, find_key, load, scope_of
 from benchmarks.parts.limiter import WIDE
 from benchmarks.results import ObservingCost
 from sarvanom.backends.limits.memory import MemoryLimits
@@ -38,6 +38,9 @@ from sarvanom.web.middleware.observation import ObservationMiddleware
 from sarvanom.web.resource_routes import add_resource_routes
 from sarvanom.web.service import Middleware, Service
 
+REQUESTS: Final = 250
+TRIES: Final = 60
+"""Many short ones: on a machine that does other things too, some of them are not disturbed."""
 UNSAMPLED: Final = TraceEntrance(0.0, follows_callers=False)
 CALLER: Final = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
 
@@ -97,7 +100,7 @@ async def _measure() -> list[ObservingCost]:
 
 async def _load_alone(app: ASGIApp, scope: Scope, body: bytes) -> float:
     """Measure in a context of its own, in which no trace is left from what was measured before."""
-    return await asyncio.create_task(load(app, scope, body), context=Context())
+    return await asyncio.create_task(load(app, scope, body, REQUESTS), context=Context())
 
 
 @contextmanager
@@ -106,7 +109,7 @@ def _listening(service: str, file: BinaryIO) -> Iterator[None]:
         metrics = Metrics(service)
         metrics.listen()
         stack.callback(metrics.stop)
-        write = configure_logs("debug", "json", file, service=service)
+        write = configure_logs("info", "json", file, service=service)
         stack.callback(write_access_lines(write, service=service, share=1.0))
         yield
 

@@ -1,4 +1,4 @@
-"""One line for every request: written for each one, and so by hand."""
+"""One line for every request."""
 
 import logging
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _UNFIT_STATUS: Final = 500
 _HASHES: Final = 2**32
 
 type WriteLine = Callable[[str, dict[str, Any]], object]
-"""Writes a line of a level, which holds a timestamp, the level, the event and the service already."""
+"""Writes a line of a level, soon; the line has everything in it."""
 
 
 class AccessLines:
@@ -32,12 +32,7 @@ class AccessLines:
 
     def add(self, request: RequestServed) -> None:
         """Write the line of a request, if it is chosen."""
-        if (
-            self._bound < _HASHES
-            and request.status < _UNFIT_STATUS
-            and not request.is_aborted
-            and crc32(request.request_id.encode()) >= self._bound
-        ):
+        if self._bound < _HASHES and not self._is_chosen(request):
             return
         line: dict[str, Any] = {
             "timestamp": datetime.now(UTC),
@@ -45,16 +40,16 @@ class AccessLines:
             "event": "request",
             "service": self._service,
             "request_id": request.request_id,
+            "principal": request.principal or None,
+            "method": request.method,
+            "route": request.route,
+            "status": request.status,
+            "duration_ms": int(request.seconds * 1_000_000) / 1000,
+            "bytes": request.size,
+            "client": request.client,
         }
         if request.trace is not None:
             line["trace_id"] = request.trace.trace_id
-        line["principal"] = request.principal or None
-        line["method"] = request.method
-        line["route"] = request.route
-        line["status"] = request.status
-        line["duration_ms"] = int(request.seconds * 1_000_000) / 1000
-        line["bytes"] = request.size
-        line["client"] = request.client
         if request.instance is not None:
             line["instance"] = request.instance
         if request.cache is not None:
@@ -62,6 +57,11 @@ class AccessLines:
         if request.is_aborted:
             line["aborted"] = True
         self._write(self._level, line)
+
+    def _is_chosen(self, request: RequestServed) -> bool:
+        if request.status >= _UNFIT_STATUS or request.is_aborted:
+            return True
+        return crc32(request.request_id.encode()) < self._bound
 
 
 def write_access_lines(write: WriteLine, *, service: str, share: float) -> Callable[[], None]:

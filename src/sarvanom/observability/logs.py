@@ -1,17 +1,19 @@
 """Log lines: structlog and the standard library through one renderer, each line tied to its request."""
 
+import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from sarvanom.observability.access_lines import WriteLine
-from sarvanom.shared.trace_context import current_trace
+from sarvanom.shared.trace_context import current_notes
 
 current_request_id: ContextVar[str] = ContextVar("sarvanom_request_id", default="")
 """The request that the running task serves; empty outside of one."""
@@ -20,13 +22,14 @@ _JSON = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 # What would let a value move a terminal's cursor or forge a line.
 _ESCAPED = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 type Render = Callable[[WrappedLogger, str, EventDict], bytes]
+_SOON_SECONDS: Final = 0.05
 _STANDARD_LEVELS = (50, 40, 30, 20, 10)
 
 
 def configure_logs(level: str, format: Literal["json", "console"], stream: BinaryIO, *, service: str) -> WriteLine:
     """Write every log line of this process at `level` or above to `stream`; the last call holds.
 
-    Returns what writes a line that is put together already.
+    Returns what writes lines that are put together already, within 50 ms.
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
     writer = _LineWriter(stream)
@@ -42,7 +45,7 @@ def configure_logs(level: str, format: Literal["json", "console"], stream: Binar
     root.setLevel(threshold)
 
     def write_line(level: str, line: dict[str, Any]) -> None:
-        writer.write(render(None, level, line))
+        writer.write_soon(render(None, level, line))
 
     return write_line
 
@@ -57,8 +60,9 @@ def _line_starter(service: str) -> Processor:
         }
         if request_id := current_request_id.get():
             line["request_id"] = request_id
-        if trace := current_trace.get():
-            line["trace_id"] = trace.trace_id
+        notes = current_notes.get()
+        if notes is not None and notes.trace is not None:
+            line["trace_id"] = notes.trace.trace_id
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, level, event)
         line.update(event)
@@ -117,11 +121,30 @@ def _text(value: object) -> str:
 
 
 class _LineWriter:
-    """Writes each line at once; a log that cannot be written is no reason to fail a request."""
+    """Writes each line at once, or soon; a log that cannot be written is no reason to fail a request."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._write: Callable[[bytes], object] = stream.write
         self._flush: Callable[[], object] = stream.flush
+
+        self._is_due = False
+
+    def write_soon(self, line: bytes) -> None:
+        """Write a line among many, which go to the system together."""
+        try:
+            self._write(line)
+            if not self._is_due:
+                asyncio.get_running_loop().call_later(_SOON_SECONDS, self._flush_now)
+                self._is_due = True
+        except RuntimeError:  # there is no loop
+            self._flush_now()
+        except (OSError, ValueError):
+            pass
+
+    def _flush_now(self) -> None:
+        self._is_due = False
+        with suppress(OSError, ValueError):
+            self._flush()
 
     def write(self, line: bytes) -> None:
         try:

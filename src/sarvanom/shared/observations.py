@@ -4,7 +4,6 @@ To add an observation, write its class here, and a line where it happens; `obser
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -70,20 +69,6 @@ type Credential = Literal["api_key", "token", "none"]
 type DatabaseSystem = Literal["sqlite", "postgresql"]
 type CacheOutcome = Literal["hit", "miss"]
 type CommitOutcome = Literal["committed", "failed"]
-
-
-class RequestNotes:
-    """What is learned of a request on its way, for whoever tells of it at its end."""
-
-    __slots__ = ("cache", "instance")
-
-    def __init__(self) -> None:
-        self.instance: str | None = None
-        self.cache: str | None = None
-
-
-current_notes: ContextVar[RequestNotes | None] = ContextVar("sarvanom_notes", default=None)
-"""Notes about the request that the running task serves."""
 
 
 @dataclass(slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sarvanom.shared.errors import InternalError, SarvanOMError
-from sarvanom.shared.observations import CacheOutcome, CacheRead, DatabaseSystem, StatementRun, current_notes, tell
-from sarvanom.shared.trace_context import Span
+from sarvanom.shared.observations import CacheOutcome, CacheRead, DatabaseSystem, StatementRun, tell
+from sarvanom.shared.trace_context import Span, current_notes
 
 
 @contextmanager

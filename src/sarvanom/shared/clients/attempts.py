@@ -5,30 +5,27 @@ from typing import Final
 
 from sarvanom.shared.clients.transport import Request
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable, UpstreamTimeout
-from sarvanom.shared.observations import UpstreamAttempted, current_notes, tell
-from sarvanom.shared.trace_context import HEADER, Span, begin_span, current_trace
+from sarvanom.shared.observations import UpstreamAttempted, tell
+from sarvanom.shared.trace_context import HEADER, Span, TraceContext, begin_span, current_notes
 
 _CLASSES: Final = ("0xx", "1xx", "2xx", "3xx", "4xx", "5xx", "6xx", "7xx", "8xx", "9xx")
 
 
 class Attempt:
-    """A request that is sent to an instance; `request` is what to send, with its place in the trace if it has one."""
+    """A request that is sent to an instance; it is given its place in the trace."""
 
-    __slots__ = ("_began", "_instance", "_span", "request")
+    __slots__ = ("_began", "_instance", "_method", "_span")
 
     def __init__(self, instance: str, request: Request) -> None:
         self._instance = instance
         self._span: Span | None = None
-        here = current_trace.get()
-        if here is not None:
-            self._span = begin_span()
-            place = here if self._span is None else self._span.context
-            headers = [*request.headers, (HEADER, place.header())]
-            request = Request(request.method, request.target, headers, request.body, request.patience)
-        self.request = request
         notes = current_notes.get()
         if notes is not None:
             notes.instance = instance
+            if notes.trace is not None:
+                self._span = begin_span() if notes.trace.is_sampled else None
+                _put_place(request, notes.trace if self._span is None else self._span.context)
+        self._method = request.method
         self._began = perf_counter()
 
     def answered(self, status: int) -> None:
@@ -41,7 +38,15 @@ class Attempt:
 
     def _tell(self, status: int, outcome: str) -> None:
         seconds = perf_counter() - self._began
-        tell(UpstreamAttempted(self._instance, self.request.method, status, outcome, seconds, self._span))
+        tell(UpstreamAttempted(self._instance, self._method, status, outcome, seconds, self._span))
+
+
+def _put_place(request: Request, place: TraceContext) -> None:
+    """Put the header last, in place of the one of an attempt before."""
+    headers = request.headers
+    if headers and headers[-1][0] is HEADER:
+        headers.pop()
+    headers.append((HEADER, place.header()))
 
 
 def failure_of(error: SarvanOMError) -> str:

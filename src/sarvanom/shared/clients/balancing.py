@@ -121,7 +121,7 @@ class BalancingTransport(Transport):
         lane.requests.under_way += 1
         attempt = Attempt(lane.endpoint.url, request)
         try:
-            response = await lane.transport.send(attempt.request)
+            response = await lane.transport.send(request)
         except _FAILURES as error:
             self._discovery.report(lane.endpoint, healthy=False)
             attempt.failed(error)
@@ -161,7 +161,7 @@ class BalancingTransport(Transport):
             lane.streams.under_way += 1
             opening.callback(self._leave, lane, lane.streams)
             try:
-                response = await opening.enter_async_context(lane.transport.stream(attempt.request, source))
+                response = await opening.enter_async_context(lane.transport.stream(request, source))
             except _FAILURES as error:
                 report_failure(error)
                 attempt.failed(error)

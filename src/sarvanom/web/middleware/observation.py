@@ -7,10 +7,10 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sarvanom.observability.sampling import Entered, TraceEntrance
+from sarvanom.observability.sampling import TraceEntrance
 from sarvanom.security.principals import Principal
-from sarvanom.shared.observations import RequestNotes, RequestServed, RequestsUnderWay, current_notes, tell
-from sarvanom.shared.trace_context import current_trace
+from sarvanom.shared.observations import RequestServed, RequestsUnderWay, tell
+from sarvanom.shared.trace_context import RequestNotes, Span, current_notes
 from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.middleware.request_id import REQUEST_ID
 
@@ -51,13 +51,12 @@ class ObservationMiddleware:
             await self._app(scope, receive, send)
             return
         began = self._clock()
-        entered = None
-        began_ns = 0
-        if self._entrance is not None:
-            entered = self._entrance.enter(scope["headers"])
-            current_trace.set(entered.context)
-            began_ns = time.time_ns() if entered.context.is_sampled else 0
         notes = RequestNotes()
+        span = None
+        if self._entrance is not None:
+            notes.trace, parent_id = self._entrance.enter(scope["headers"])
+            if notes.trace.is_sampled:
+                span = Span(notes.trace, parent_id, time.time_ns())
         current_notes.set(notes)
         answer = _Answer(send, self._clock)
         self._under_way.requests += 1
@@ -70,7 +69,7 @@ class ObservationMiddleware:
         finally:
             self._under_way.requests -= 1
             end = answer.began_at if ENDLESS in scope and answer.began_at else self._clock()
-            self._tell(scope, answer, end - began, notes, entered, began_ns)
+            self._tell(scope, answer, end - began, notes, span)
 
     def _tell(
         self,
@@ -78,14 +77,10 @@ class ObservationMiddleware:
         answer: "_Answer",
         seconds: float,
         notes: RequestNotes,
-        entered: Entered | None,
-        began_ns: int,
+        span: Span | None,
     ) -> None:
         client = scope["client"]
         principal: Principal | None = scope.get(PRINCIPAL)
-        trace = span = None
-        if entered is not None:
-            trace, span = entered.context, entered.span(began_ns)
         tell(
             RequestServed(
                 scope["method"],
@@ -99,7 +94,7 @@ class ObservationMiddleware:
                 "" if principal is None else principal.subject,
                 notes.instance,
                 notes.cache,
-                trace,
+                notes.trace,
                 span,
             )
         )

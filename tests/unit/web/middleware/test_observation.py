@@ -9,8 +9,8 @@ from starlette.types import Message, Scope
 
 from sarvanom.observability.sampling import TraceEntrance
 from sarvanom.security.principals import Principal
-from sarvanom.shared.observations import RequestServed, RequestsUnderWay, current_notes, listen
-from sarvanom.shared.trace_context import TraceContext, current_trace
+from sarvanom.shared.observations import RequestServed, RequestsUnderWay, listen
+from sarvanom.shared.trace_context import TraceContext, current_notes
 from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.middleware.observation import ENDLESS, ROUTE, ROUTE_OF, ObservationMiddleware
 from sarvanom.web.middleware.request_id import REQUEST_ID
@@ -127,7 +127,9 @@ async def test_a_request_goes_on_in_its_callers_trace(told: list[RequestServed])
     seen: list[TraceContext | None] = []
 
     async def app(scope: Scope, receive: object, send: object) -> None:
-        seen.append(current_trace.get())
+        notes = current_notes.get()
+        assert notes is not None
+        seen.append(notes.trace)
 
     entrance = TraceEntrance(0.0, follows_callers=True)
     await ask(ObservationMiddleware(app, entrance), http_scope(headers=[(b"traceparent", CALLER)]))
