@@ -11,7 +11,7 @@ from sarvanom.security.placeholders import MIN_LENGTH, is_placeholder
 
 _HOST = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 is_host = re.compile(rf"\*|{_HOST}").fullmatch
-is_plain_url = re.compile(rf"https?://({_HOST})(:[0-9]{{1,5}})?(/[A-Za-z0-9/._~-]*)?").fullmatch
+_is_plain_url = re.compile(rf"https?://({_HOST})(:[0-9]{{1,5}})?(/[A-Za-z0-9/._~-]*)?").fullmatch
 is_origin = re.compile(rf"\*|https?://({_HOST})(:[0-9]{{1,5}})?").fullmatch
 
 
@@ -59,6 +59,13 @@ def check_public_url(url: str | None) -> str | None:
     """Return the URL of an issuer; raises `ValueError` if it can be none."""
     if url is not None:
         check_issuer_url(url)
+    return url
+
+
+def check_collector(url: str | None) -> str | None:
+    """Return the URL of a collector; raises `ValueError` if it can be none."""
+    if url is not None and not _is_plain_url(url):
+        raise ValueError("must be http:// or https://, a host, and perhaps a port and a path")
     return url
 
 

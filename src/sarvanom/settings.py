@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from sarvanom.security.issuer_urls import is_loopback
 from sarvanom.setting_checks import (
+    check_collector,
     check_each,
     check_issuers,
     check_public_url,
@@ -18,7 +19,6 @@ from sarvanom.setting_checks import (
     is_host,
     is_network,
     is_origin,
-    is_plain_url,
 )
 
 PREFIX = "SARVANOM_"
@@ -146,9 +146,7 @@ class ProcessSettings(FileSettings):
     @field_validator("otlp_endpoint")
     @classmethod
     def _collector_url(cls, url: str | None) -> str | None:
-        if url is not None and not is_plain_url(url):
-            raise ValueError("must be http:// or https://, a host, and perhaps a port and a path")
-        return url
+        return check_collector(url)
 
     @model_validator(mode="after")
     def _real_secrets(self) -> Self:

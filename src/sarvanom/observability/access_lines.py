@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any, Final
-from zlib import crc32
 
 import structlog
 
@@ -61,7 +61,8 @@ class AccessLines:
     def _is_chosen(self, request: RequestServed) -> bool:
         if request.status >= _UNFIT_STATUS or request.is_aborted:
             return True
-        return crc32(request.request_id.encode()) < self._bound
+        digest = blake2b(request.request_id.encode(), digest_size=4).digest()
+        return int.from_bytes(digest) < self._bound
 
 
 def write_access_lines(write: WriteLine, *, service: str, share: float) -> Callable[[], None]:

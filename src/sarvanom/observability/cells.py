@@ -4,6 +4,7 @@
 written by one thread, and read by another without harm: a number is replaced whole.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -72,7 +73,7 @@ class Distribution:
         yield Sample("_count", labels, total)
 
 
-class Family[C: Number | Distribution]:
+class Family[C: Number | Distribution](ABC):
     """A metric, and its cells by the values of its labels."""
 
     type = ""
@@ -94,12 +95,12 @@ class Family[C: Number | Distribution]:
         """Return the labels of a cell."""
         return dict(zip(self.label_names, values, strict=True))
 
+    @abstractmethod
     def samples(self) -> Iterator[Sample]:
         """Yield what is exposed."""
-        raise NotImplementedError
 
-    def _make(self) -> C:
-        raise NotImplementedError
+    @abstractmethod
+    def _make(self) -> C: ...
 
 
 class Counter(Family[Number]):

@@ -65,6 +65,11 @@ class Metrics:
         yield from self._families
 
     @property
+    def all(self) -> Sequence[Family[Any]]:
+        """Every family, as it is."""
+        return self._families
+
+    @property
     def names(self) -> list[str]:
         """The names of all metrics, as they are exposed."""
         return [f"{family.name}_total" if family.type == "counter" else family.name for family in self._families]
