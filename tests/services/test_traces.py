@@ -1,8 +1,10 @@
 """A trace joins gateway, crud and database, in spans and in log lines; nothing of it is there when it is off."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -185,6 +187,24 @@ def test_log_lines_of_requests_hold_no_secret(traced: RunningProcess, client: ht
     assert gateway["instance"] == traced.crud_url
     refused = next(line for line in told if line["status"] == 401)
     assert (refused["route"], refused["principal"]) == ("/users/{user_id}", None)
+
+
+def test_a_collector_that_is_away_is_said_once_and_holds_nobody_up(tmp_path: Path) -> None:
+    with running_collector() as gone:
+        url = gone.url
+    with running_system(tmp_path, SARVANOM_OTLP_ENDPOINT=url, SARVANOM_TRACE_SAMPLE="1") as system:
+        with httpx2.Client(base_url=system.gateway_url, headers=ADMIN_HEADERS, timeout=20) as client:
+
+            def said() -> list[bytes]:
+                assert client.get("/settings").status_code == 200
+                return [line for line in system.log.read_bytes().splitlines() if b"collector does not take" in line]
+
+            until(lambda: len(said()) == 2)
+            began = time.monotonic()
+            until(lambda: said() and time.monotonic() - began > 2.5)
+            assert len(said()) == 2  # one of each service
+        began = time.monotonic()
+    assert time.monotonic() - began < 15
 
 
 def test_a_trace_reaches_into_postgresql(

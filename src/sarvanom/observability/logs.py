@@ -1,7 +1,9 @@
 """Log lines: structlog and the standard library through one renderer, each line tied to its request."""
 
 import asyncio
+import atexit
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -23,6 +25,8 @@ _JSON = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 _ESCAPED = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 type Render = Callable[[WrappedLogger, str, EventDict], bytes]
 _SOON_SECONDS: Final = 0.05
+_WHOLE_BYTES: Final = 4096
+"""How much a pipe takes in one piece (POSIX: PIPE_BUF is at least 512, and 4,096 on Linux)."""
 _STANDARD_LEVELS = (50, 40, 30, 20, 10)
 
 
@@ -33,6 +37,7 @@ def configure_logs(level: str, format: Literal["json", "console"], stream: Binar
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
     writer = _LineWriter(stream)
+    atexit.register(writer.write_waiting)
     render: Render = _render_json if format == "json" else _console_renderer(stream)
     structlog.configure(
         processors=[_line_starter(service), render],
@@ -121,39 +126,50 @@ def _text(value: object) -> str:
 
 
 class _LineWriter:
-    """Writes each line at once, or soon; a log that cannot be written is no reason to fail a request."""
+    """Writes each line at once, or soon; a log that cannot be written is no reason to fail a request.
+
+    Lines go to the system whole, so that several processes may have one stream.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._write: Callable[[bytes], object] = stream.write
-        self._flush: Callable[[], object] = stream.flush
-
-        self._is_due = False
-
-    def write_soon(self, line: bytes) -> None:
-        """Write a line among many, which go to the system together."""
-        try:
-            self._write(line)
-            if not self._is_due:
-                asyncio.get_running_loop().call_later(_SOON_SECONDS, self._flush_now)
-                self._is_due = True
-        except RuntimeError:  # there is no loop
-            self._flush_now()
-        except (OSError, ValueError):
-            pass
-
-    def _flush_now(self) -> None:
-        self._is_due = False
-        with suppress(OSError, ValueError):
-            self._flush()
+        self._stream = stream
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._lock = threading.Lock()  # other threads write too
 
     def write(self, line: bytes) -> None:
-        try:
-            self._write(line)
-            self._flush()
-        except (OSError, ValueError):
-            pass
+        """Write a line, behind those that wait."""
+        if self._waiting:
+            self.write_waiting()
+        self._send(line)
 
     debug = info = warning = error = critical = write
+
+    def write_soon(self, line: bytes) -> None:
+        """Write a line within 50 ms."""
+        if self._size + len(line) > _WHOLE_BYTES:
+            self.write_waiting()
+        with self._lock:
+            self._waiting.append(line)
+            self._size += len(line)
+            is_first = len(self._waiting) == 1
+        if is_first:
+            try:
+                asyncio.get_running_loop().call_later(_SOON_SECONDS, self.write_waiting)
+            except RuntimeError:  # there is no loop
+                self.write_waiting()
+
+    def write_waiting(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            waiting, self._waiting, self._size = self._waiting, [], 0
+        if waiting:
+            self._send(b"".join(waiting))
+
+    def _send(self, text: bytes) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+            self._stream.flush()
 
 
 class _StandardLibraryHandler(logging.Handler):

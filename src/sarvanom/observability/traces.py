@@ -5,18 +5,20 @@ it had. Names and attributes are those of OpenTelemetry's semantic conventions f
 query and no URL is told, as in the log.
 """
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 from urllib.parse import urlsplit
 
+import structlog
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_VERSION, Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS
@@ -49,6 +51,8 @@ from sarvanom.shared.trace_context import Span
 
 type Attributes = dict[str, AttributeValue]
 
+_TALKATIVE: Final = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "urllib3.connectionpool")
+_log = structlog.get_logger()
 _PATH: Final = "/v1/traces"
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _SECONDS_TO_FLUSH: Final = 2
@@ -71,6 +75,29 @@ class _PlannedIds(IdGenerator):
         return int(self.next_span.context.trace_id, 16)
 
 
+class _SaidOnce(SpanExporter):
+    """Says once that spans cannot be sent, and once that they can again; the exporter would say it each second."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self._is_away = False
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = self._exporter.export(spans)
+        is_away = result is not SpanExportResult.SUCCESS
+        if is_away and not self._is_away:
+            _log.warning("traces cannot be sent: the collector does not take them", lost=len(spans))
+        elif self._is_away and not is_away:
+            _log.info("traces are sent again")
+        self._is_away = is_away
+        return result
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+
 class Traces:
     """Makes spans of observations and sends them to a collector, in the background and many at once."""
 
@@ -90,7 +117,7 @@ class Traces:
             ),
         )
         exporter = OTLPSpanExporter(endpoint.rstrip("/") + _PATH, timeout=_SECONDS_TO_FLUSH)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
+        self._provider.add_span_processor(BatchSpanProcessor(_SaidOnce(exporter), schedule_delay_millis=1000))
         self._tracer = self._provider.get_tracer("sarvanom", version)
         self._ends: list[Callable[[], None]] = []
 
