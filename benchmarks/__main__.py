@@ -18,6 +18,7 @@ from benchmarks.parts.base import Bench, Part
 from benchmarks.parts.bulk import Bulk
 from benchmarks.parts.edge import Edge
 from benchmarks.parts.limiter import Limiter
+from benchmarks.parts.observing import Observing
 from benchmarks.parts.pgbench import Pgbench
 from benchmarks.parts.table import Table
 from benchmarks.parts.watch import Watch
@@ -32,7 +33,7 @@ from benchmarks.systems.sarvanom import SarvanOM, SarvanOMPostgres
 from benchmarks.systems.yardstick import Yardstick
 
 SYSTEMS: tuple[type[System], ...] = (SarvanOM, SarvanOMPostgres, Plain, PocketBase, Yardstick)
-PARTS: tuple[type[Part], ...] = (Table, Bulk, Watch, Pgbench, Limiter, Edge)
+PARTS: tuple[type[Part], ...] = (Table, Bulk, Watch, Pgbench, Limiter, Edge, Observing)
 NAMES = [*(each.name for each in SYSTEMS), *(each.name for each in SCENARIOS), *(each.name for each in PARTS)]
 
 OVER_BUDGET, NOT_RUN = 1, 2

@@ -90,6 +90,16 @@ def _edge(case: str) -> Reading:
     return lambda results: middle(each.total_us for each in results.edge if each.case == case)
 
 
+def _observing(case: str) -> Reading:
+    return lambda results: middle(
+        each.total_us for each in results.observing if (each.what, each.case) == ("everything", case)
+    )
+
+
+def _tracing_hop(results: Results) -> float | None:
+    return middle(max(each.gateway_us, each.crud_us) for each in results.observing if each.what == "traces")
+
+
 BUDGETS = (
     Budget("get-by-id, CPU of gateway and crud", _cpu(GET), "µs", at_most=180),
     Budget("list-50, CPU of gateway and crud", _cpu(LIST), "µs", at_most=280),
@@ -108,5 +118,8 @@ BUDGETS = (
     Budget("limits in Valkey, CPU of a get among 32", _limiter("valkey", "get", 32), "µs", at_most=45),
     Budget("edge, CPU it adds to a get", _edge("get"), "µs", at_most=60),
     Budget("edge, CPU it adds to a create of 500 bytes", _edge("create"), "µs", at_most=200),
+    Budget("logs, metrics and traces, CPU they add to a get", _observing("get"), "µs", at_most=30),
+    Budget("logs, metrics and traces, CPU they add to a create", _observing("create"), "µs", at_most=30),
+    Budget("a trace that is not recorded, CPU a hop", _tracing_hop, "µs", at_most=15),
     Budget("watch, from write to another process, median", _fanout(1), "ms", at_most=50),
 )

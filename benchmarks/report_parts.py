@@ -10,7 +10,7 @@ from benchmarks.report import by_role, number
 from benchmarks.results import Results, middle
 from benchmarks.scenarios import CREATE, GET
 
-TEXTS = ("database", "store", "case", "CPU µs per line and process")
+TEXTS = ("database", "store", "observed", "case", "CPU µs per line and process")
 
 
 def print_parts(out: Console, results: Results, rows: int) -> None:
@@ -22,6 +22,7 @@ def print_parts(out: Console, results: Results, rows: int) -> None:
         _limits(results),
         _limiter(results),
         _edge(results),
+        _observing(results),
     ):
         if table.row_count:
             out.print(table)
@@ -98,6 +99,20 @@ def _edge(results: Results) -> Table:
             middle(each.total_us for each in rounds),
         )
         table.add_row(case, *(number(cost, 1) for cost in costs))
+    return table
+
+
+def _observing(results: Results) -> Table:
+    title = "observing: CPU µs that logs, metrics and traces add to a request (median)"
+    table = _table(title, "observed", "case", "gateway", "crud", "together")
+    for key in dict.fromkeys((each.what, each.case) for each in results.observing):
+        rounds = [each for each in results.observing if (each.what, each.case) == key]
+        costs = (
+            middle(each.gateway_us for each in rounds),
+            middle(each.crud_us for each in rounds),
+            middle(each.total_us for each in rounds),
+        )
+        table.add_row(*key, *(number(cost, 1) for cost in costs))
     return table
 
 

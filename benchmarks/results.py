@@ -85,6 +85,21 @@ class EdgeCost:
         return self.gateway_us + self.crud_us
 
 
+@dataclass(frozen=True, slots=True)
+class ObservingCost:
+    """What logs, metrics and traces added to a request, in CPU microseconds: everything, or traces alone."""
+
+    what: str
+    case: str
+    gateway_us: float
+    crud_us: float
+
+    @property
+    def total_us(self) -> float:
+        """Both services together."""
+        return self.gateway_us + self.crud_us
+
+
 @dataclass(slots=True)
 class Results:
     """Everything that one run of the benchmark found."""
@@ -97,6 +112,7 @@ class Results:
     limits: list[Limit] = field(default_factory=list)
     limiter: list[LimiterCost] = field(default_factory=list)
     edge: list[EdgeCost] = field(default_factory=list)
+    observing: list[ObservingCost] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     """By system or part: why it could not be measured."""
 

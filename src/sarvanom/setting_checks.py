@@ -5,12 +5,13 @@ import json
 import re
 from collections.abc import Callable
 
-from sarvanom.security.api_keys import MAX_KEY_LENGTH
+from sarvanom.security.api_keys import ANY_PREFIX, MAX_KEY_LENGTH
 from sarvanom.security.issuer_urls import check_issuer_url
 from sarvanom.security.placeholders import MIN_LENGTH, is_placeholder
 
 _HOST = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 is_host = re.compile(rf"\*|{_HOST}").fullmatch
+_is_plain_url = re.compile(rf"https?://({_HOST})(:[0-9]{{1,5}})?(/[A-Za-z0-9/._~-]*)?").fullmatch
 is_origin = re.compile(rf"\*|https?://({_HOST})(:[0-9]{{1,5}})?").fullmatch
 
 
@@ -28,6 +29,8 @@ def check_secret(name: str, secret: str | None, *, accepts_placeholders: bool) -
         raise ValueError(f"{setting}=***: must be at least {MIN_LENGTH} characters of printable ASCII without spaces")
     if name == "admin_key" and not (secret.startswith("sk-") and len(secret) <= MAX_KEY_LENGTH):
         raise ValueError(f"{setting}=***: must begin with sk- and have at most {MAX_KEY_LENGTH} characters")
+    if name == "metrics_token" and secret.startswith(ANY_PREFIX):
+        raise ValueError(f"{setting}=***: must not begin as API keys do")
     if not accepts_placeholders and is_placeholder(secret):
         raise ValueError(
             f"{setting}=***: is a placeholder; take random characters, or SARVANOM_DEV=true on your own machine"
@@ -56,6 +59,13 @@ def check_public_url(url: str | None) -> str | None:
     """Return the URL of an issuer; raises `ValueError` if it can be none."""
     if url is not None:
         check_issuer_url(url)
+    return url
+
+
+def check_collector(url: str | None) -> str | None:
+    """Return the URL of a collector; raises `ValueError` if it can be none."""
+    if url is not None and not _is_plain_url(url):
+        raise ValueError("must be http:// or https://, a host, and perhaps a port and a path")
     return url
 
 

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from sarvanom.security.issuer_urls import is_loopback
 from sarvanom.setting_checks import (
+    check_collector,
     check_each,
     check_issuers,
     check_public_url,
@@ -23,7 +24,7 @@ from sarvanom.setting_checks import (
 PREFIX = "SARVANOM_"
 DOTENV_FILE = ".env"
 TOML_FILE = "sarvanom.toml"
-NOT_FLAGS = ("internal_secret", "admin_key")
+NOT_FLAGS = ("internal_secret", "admin_key", "metrics_token")
 """Settings that are never flags, because everybody on a machine can read its command lines."""
 _SECRET = ("database_url", "valkey_url", "api_key", "master_keys", "master_key_command", *NOT_FLAGS)
 """Settings that may hold a secret, and are not shown when they are refused."""
@@ -32,6 +33,7 @@ _Port = Annotated[int, Field(ge=0, le=65535)]
 _VALKEY = ("valkey://", "valkeys://", "redis://", "rediss://")
 _Limit = Annotated[int, Field(ge=0, le=1_000_000_000)]
 _ByteLimit = Annotated[int, Field(ge=0, le=2**40)]
+_Share = Annotated[float, Field(ge=0, le=1)]
 _Seconds = Annotated[float, Field(ge=0.1, le=3600)]
 
 
@@ -126,6 +128,14 @@ class ProcessSettings(FileSettings):
     """How much is logged."""
     log_format: Literal["console", "json"] | None = None
     """How it is logged: console on a terminal, else json."""
+    log_sample: _Share = 1.0
+    """The share of the requests that went well of which a line is logged; those that did not are always logged."""
+    metrics_token: str | None = None
+    """What a scraper reads /metrics with, at least 32 characters; left out, a file in the data folder."""
+    otlp_endpoint: str | None = None
+    """Collector that traces are sent to by OTLP over HTTP, such as http://127.0.0.1:4318; left out, there are none."""
+    trace_sample: _Share = 0.01
+    """The share of traces that are recorded."""
     stop_seconds: Annotated[float, Field(gt=0, le=300)] = 10.0
     """How long requests under way may take when a service stops."""
     header_timeout: _Seconds = 20.0
@@ -134,6 +144,11 @@ class ProcessSettings(FileSettings):
     """Seconds in which a body that is asked for must bring something, at least 256 bytes a second."""
     max_connections: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
     """Connections that each process of a service takes at once."""
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _collector_url(cls, url: str | None) -> str | None:
+        return check_collector(url)
 
     @model_validator(mode="after")
     def _real_secrets(self) -> Self:
@@ -267,6 +282,8 @@ class GatewaySettings(ProcessSettings):
     """
     trusted_proxies: str | None = None
     """Addresses of proxies whose X-Forwarded headers are believed, separated by commas."""
+    trace_follow_callers: bool = False
+    """Record the traces that callers record, whatever their share; for callers that are trusted."""
     cors_origins: str | None = None
     """Origins of web pages that may call the API, separated by commas."""
     valkey_url: str | None = None

@@ -82,6 +82,7 @@ ROWS: Final[Mapping[tuple[str, str], Row]] = {
     ("POST", "/revisions/{revision}/revert"): Row(OPERATIVES, 404, "/revisions/9007199254740991/revert"),
     ("GET", "/export"): Row(ADMINISTRATORS, 200, "/export", bound=403),
     ("POST", "/import"): Row(ADMINISTRATORS, 409, "/import", bound=403, body={}, headers=NDJSON),
+    ("GET", "/metrics"): Row(ADMINISTRATORS, 200, "/metrics"),
     ("GET", "/health"): Row(EVERYBODY, 200, "/health", is_open=True),
     ("GET", "/ready"): Row(EVERYBODY, 200, "/ready", is_open=True),
     ("GET", "/version"): Row(EVERYBODY, 200, "/version", is_open=True),

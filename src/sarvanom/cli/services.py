@@ -4,7 +4,8 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from starlette.types import ASGIApp
@@ -16,22 +17,33 @@ from sarvanom.cli.supervisor import ServiceSpec, supervise
 from sarvanom.setting_checks import split_list
 from sarvanom.settings import CrudSettings, GatewaySettings, ProcessSettings, TLSFiles
 
+if TYPE_CHECKING:
+    from sarvanom.observability.siblings import Place
+
 _listener_option = click.option(
     "--listener", type=int, hidden=True, help="Descriptor of a socket that listens already."
 )
 
 
+_worker_option = click.option("--worker", type=int, default=0, hidden=True, help="Which of the workers this one is.")
+_folder_option = click.option(
+    "--workers-folder", type=click.Path(path_type=Path), hidden=True, help="Where the workers find each other."
+)
+
+
 @click.command("gateway")
 @_listener_option
+@_worker_option
+@_folder_option
 @settings_options(GatewaySettings)
-def gateway_command(listener: int | None, **flags: Any) -> None:
+def gateway_command(listener: int | None, worker: int, workers_folder: Path | None, **flags: Any) -> None:
     """Start the API gateway alone."""
     settings = load_settings(GatewaySettings, flags)
 
     def create_app() -> ASGIApp:
         from sarvanom.services.gateway.main import create_app as create
 
-        return create(settings)
+        return create(settings, _place(settings, worker, workers_folder))
 
     spec = ServiceSpec("gateway", settings.gateway_host, settings.gateway_port, is_secure=settings.tls is not None)
     _start(
@@ -47,8 +59,10 @@ def gateway_command(listener: int | None, **flags: Any) -> None:
 
 @click.command("crud")
 @_listener_option
+@_worker_option
+@_folder_option
 @settings_options(CrudSettings, without=["master_keys"])
-def crud_command(listener: int | None, **flags: Any) -> None:
+def crud_command(listener: int | None, worker: int, workers_folder: Path | None, **flags: Any) -> None:
     """Start the CRUD service alone."""
     settings = load_settings(CrudSettings, flags)
     os.umask(0o077)
@@ -56,10 +70,16 @@ def crud_command(listener: int | None, **flags: Any) -> None:
     def create_app() -> ASGIApp:
         from sarvanom.services.crud.main import create_app as create
 
-        return create(settings)
+        return create(settings, _place(settings, worker, workers_folder))
 
     spec = ServiceSpec("crud", settings.crud_host, settings.crud_port, is_secure=settings.crud_tls is not None)
     _start(spec, settings, create_app, listener, tls=settings.crud_tls, patience=2)
+
+
+def _place(settings: ProcessSettings, worker: int, folder: Path | None) -> "Place":
+    from sarvanom.observability.siblings import Place
+
+    return Place(worker, settings.workers, folder)
 
 
 def _start(
@@ -80,6 +100,7 @@ def _start(
     if descriptor is None and settings.workers > 1:
         sys.exit(supervise([spec], settings, announce=lambda _: None))
     from sarvanom.backends.storage.schema import IncompatibleDatabase
+    from sarvanom.observability.access_lines import write_access_lines
     from sarvanom.observability.logs import configure_logs
     from sarvanom.shared.errors import SarvanOMError
     from sarvanom.shared.tls import follow_server
@@ -87,7 +108,8 @@ def _start(
     from sarvanom.web.server import serve
 
     log_format = settings.log_format or ("console" if sys.stdout.isatty() else "json")
-    configure_logs(settings.log_level, log_format, sys.stdout.buffer, service=spec.name)
+    write = configure_logs(settings.log_level, log_format, sys.stdout.buffer, service=spec.name)
+    write_access_lines(write, service=spec.name, share=settings.log_sample)
     limits = ConnectionLimits(
         head_seconds=settings.header_timeout,
         body_seconds=settings.body_timeout * patience,

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -51,13 +52,20 @@ def supervise(specs: Sequence[ServiceSpec], settings: ProcessSettings, announce:
     environment = {**os.environ, **settings.environment()}
     if len(specs) > 1:
         environment["SARVANOM_CRUD_URLS"] = urls[0]
-    workers = [
-        Worker(spec.name, listener.fileno(), _own(spec.name, environment))
-        for spec, listener in listeners
-        for _ in range(settings.workers)
-    ]
     sockets = {spec.name: listener for spec, listener in listeners}
-    return asyncio.run(Supervisor(workers, urls, settings.stop_seconds, sockets).run(announce))
+    # Named for no folder of ours: the path of a Unix socket may have about a hundred characters.
+    with tempfile.TemporaryDirectory(prefix="sarvanom-") as folder:
+        workers = [
+            Worker(
+                spec.name,
+                listener.fileno(),
+                _own(spec.name, environment),
+                ("--worker", str(number), "--workers-folder", folder) if settings.workers > 1 else (),
+            )
+            for spec, listener in listeners
+            for number in range(settings.workers)
+        ]
+        return asyncio.run(Supervisor(workers, urls, settings.stop_seconds, sockets).run(announce))
 
 
 def _url(host: str, port: int, *, is_secure: bool = False) -> str:
@@ -84,8 +92,11 @@ class GaveUp(Exception):
 class Worker:
     """One child process, started again when it ends unbidden."""
 
-    def __init__(self, service: str, descriptor: int, environment: dict[str, str]) -> None:
+    def __init__(
+        self, service: str, descriptor: int, environment: dict[str, str], arguments: Sequence[str] = ()
+    ) -> None:
         self.service = service
+        self._arguments = tuple(arguments)
         self._descriptor = descriptor
         self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
@@ -134,6 +145,7 @@ class Worker:
         # Of a session of its own: Ctrl-C reaches the parent alone, which stops the services in order.
         process = self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "sarvanom", self.service, "--listener", str(self._descriptor)),
+            *self._arguments,
             stdin=asyncio.subprocess.PIPE,
             pass_fds=[self._descriptor],
             env=self._environment,

@@ -1,14 +1,21 @@
 """Log lines: structlog and the standard library through one renderer, each line tied to its request."""
 
+import asyncio
+import atexit
 import logging
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from sarvanom.observability.access_lines import WriteLine
+from sarvanom.shared.trace_context import current_notes
 
 current_request_id: ContextVar[str] = ContextVar("sarvanom_request_id", default="")
 """The request that the running task serves; empty outside of one."""
@@ -16,14 +23,22 @@ current_request_id: ContextVar[str] = ContextVar("sarvanom_request_id", default=
 _JSON = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 # What would let a value move a terminal's cursor or forge a line.
 _ESCAPED = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
+type Render = Callable[[WrappedLogger, str, EventDict], bytes]
+_SOON_SECONDS: Final = 0.05
+_WHOLE_BYTES: Final = 4096
+"""How much a pipe takes in one piece (POSIX: PIPE_BUF is at least 512, and 4,096 on Linux)."""
 _STANDARD_LEVELS = (50, 40, 30, 20, 10)
 
 
-def configure_logs(level: str, format: Literal["json", "console"], stream: BinaryIO, *, service: str) -> None:
-    """Write every log line of this process at `level` or above to `stream`; the last call holds."""
+def configure_logs(level: str, format: Literal["json", "console"], stream: BinaryIO, *, service: str) -> WriteLine:
+    """Write every log line of this process at `level` or above to `stream`; the last call holds.
+
+    Returns what writes lines that are put together already, within 50 ms.
+    """
     threshold = logging.getLevelNamesMapping()[level.upper()]
     writer = _LineWriter(stream)
-    render = _render_json if format == "json" else _console_renderer(stream)
+    atexit.register(writer.write_waiting)
+    render: Render = _render_json if format == "json" else _console_renderer(stream)
     structlog.configure(
         processors=[_line_starter(service), render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
@@ -33,6 +48,11 @@ def configure_logs(level: str, format: Literal["json", "console"], stream: Binar
     root = logging.getLogger()
     root.handlers[:] = [_StandardLibraryHandler(structlog.get_logger().bind())]
     root.setLevel(threshold)
+
+    def write_line(level: str, line: dict[str, Any]) -> None:
+        writer.write_soon(render(None, level, line))
+
+    return write_line
 
 
 def _line_starter(service: str) -> Processor:
@@ -45,6 +65,9 @@ def _line_starter(service: str) -> Processor:
         }
         if request_id := current_request_id.get():
             line["request_id"] = request_id
+        notes = current_notes.get()
+        if notes is not None and notes.trace is not None:
+            line["trace_id"] = notes.trace.trace_id
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, level, event)
         line.update(event)
@@ -61,7 +84,7 @@ def _render_json(_: WrappedLogger, __: str, line: EventDict) -> bytes:
         return orjson.dumps(presentable, _text, _JSON)
 
 
-def _console_renderer(stream: BinaryIO) -> Processor:
+def _console_renderer(stream: BinaryIO) -> Render:
     # The default formatter would print local variables, and with them secrets.
     console = structlog.dev.ConsoleRenderer(
         colors=stream.isatty(),
@@ -103,20 +126,50 @@ def _text(value: object) -> str:
 
 
 class _LineWriter:
-    """Writes each line at once; a log that cannot be written is no reason to fail a request."""
+    """Writes each line at once, or soon; a log that cannot be written is no reason to fail a request.
+
+    Lines go to the system whole, so that several processes may have one stream.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._write: Callable[[bytes], object] = stream.write
-        self._flush: Callable[[], object] = stream.flush
+        self._stream = stream
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._lock = threading.Lock()  # other threads write too
 
     def write(self, line: bytes) -> None:
-        try:
-            self._write(line)
-            self._flush()
-        except (OSError, ValueError):
-            pass
+        """Write a line, behind those that wait."""
+        if self._waiting:
+            self.write_waiting()
+        self._send(line)
 
     debug = info = warning = error = critical = write
+
+    def write_soon(self, line: bytes) -> None:
+        """Write a line within 50 ms."""
+        if self._size + len(line) > _WHOLE_BYTES:
+            self.write_waiting()
+        with self._lock:
+            self._waiting.append(line)
+            self._size += len(line)
+            is_first = len(self._waiting) == 1
+        if is_first:
+            try:
+                asyncio.get_running_loop().call_later(_SOON_SECONDS, self.write_waiting)
+            except RuntimeError:  # there is no loop
+                self.write_waiting()
+
+    def write_waiting(self) -> None:
+        """Write what waits."""
+        with self._lock:
+            waiting, self._waiting, self._size = self._waiting, [], 0
+        if waiting:
+            self._send(b"".join(waiting))
+
+    def _send(self, text: bytes) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+            self._stream.flush()
 
 
 class _StandardLibraryHandler(logging.Handler):

@@ -6,10 +6,22 @@ from typing import Any, Final
 from sarvanom.shared.models.key_models import Role
 from sarvanom.shared.resources import RESOURCES, Resource
 
-__all__ = ["ROLES", "SCOPES", "SECRETS_READ", "STORE_ADMIN", "Role", "read_scope", "scopes_of", "write_scope"]
+__all__ = [
+    "METRICS_READ",
+    "ROLES",
+    "SCOPES",
+    "SECRETS_READ",
+    "STORE_ADMIN",
+    "Role",
+    "read_scope",
+    "scopes_of",
+    "write_scope",
+]
 
 SECRETS_READ: Final = "secrets:read"
 """To see sealed values in plain."""
+METRICS_READ: Final = "metrics:read"
+"""To read what is measured."""
 STORE_ADMIN: Final = "store:admin"
 """To export and to restore everything at once."""
 
@@ -32,7 +44,7 @@ LOG_READING: Final = frozenset(read_scope(resource) for resource in RESOURCES if
 LOG_WRITING: Final = frozenset(write_scope(resource) for resource in RESOURCES if resource.is_logged)
 """Scopes of which any one lets its bearer undo a revision of its collection."""
 
-SCOPES: Final = LOG_READING | LOG_WRITING | _READING | _WRITING | {SECRETS_READ, STORE_ADMIN}
+SCOPES: Final = LOG_READING | LOG_WRITING | _READING | _WRITING | {METRICS_READ, SECRETS_READ, STORE_ADMIN}
 """Every scope that there is."""
 
 ROLES: Final[Mapping[Role, frozenset[str]]] = {

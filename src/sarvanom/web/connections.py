@@ -9,6 +9,8 @@ from typing import Final, Protocol
 
 import structlog
 
+from sarvanom.shared.observations import ConnectionsCounted, tell
+
 _log = structlog.get_logger()
 _LONGEST_PERIOD: Final = 1.0
 _PARTS: Final = 8
@@ -99,6 +101,7 @@ class ConnectionGuard:
         self.now = now
         for connection in list(self._connections):
             connection.check(now)
+        tell(ConnectionsCounted(len(self._connections), self._turned_away))
         if self._turned_away:
             _log.warning("connections turned away", count=self._turned_away, open=len(self._connections))
             self._turned_away = 0

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sarvanom.web.middleware.access_log import ROUTE
+from sarvanom.web.middleware.observation import ROUTE
 
 OPENAPI_PATH: Final = "/openapi.json"
 

@@ -1,11 +1,9 @@
 """The middleware of both services, outermost first: the one place where their order is written down."""
 
-import logging
 from collections.abc import Sequence
 from functools import partial
 
 from starlette.middleware.cors import CORSMiddleware
-from structlog.typing import FilteringBoundLogger
 
 from sarvanom.backends.limits.contract import LimitStore
 from sarvanom.security.limits import LimitPolicy
@@ -14,12 +12,12 @@ from sarvanom.web.docs import DOCUMENT_PATHS
 from sarvanom.web.health import OPEN_PATHS
 from sarvanom.web.inspection import Inspection
 from sarvanom.web.limit_headers import LIMIT_HEADERS
-from sarvanom.web.middleware.access_log import AccessLogMiddleware
 from sarvanom.web.middleware.authentication import AuthenticationMiddleware
 from sarvanom.web.middleware.body_limit import BodyLimitMiddleware
 from sarvanom.web.middleware.identity import IdentityMiddleware
 from sarvanom.web.middleware.inspection import InspectionMiddleware
 from sarvanom.web.middleware.limits import LimitMiddleware, StrangerLimit
+from sarvanom.web.middleware.observation import ObservationMiddleware
 from sarvanom.web.middleware.problems import ProblemMiddleware
 from sarvanom.web.middleware.request_id import RequestIdMiddleware
 from sarvanom.web.middleware.security_headers import SecurityHeadersMiddleware
@@ -45,7 +43,6 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def gateway_edge(
-    logger: FilteringBoundLogger,
     authenticator: Authenticator,
     *,
     trusted_hosts: Sequence[str],
@@ -54,8 +51,12 @@ def gateway_edge(
     limits: LimitStore,
     limit_policy: LimitPolicy,
     inspection: Inspection | None = None,
+    observation: Middleware = ObservationMiddleware,
 ) -> list[Middleware]:
-    """Return what stands between strangers and the gateway's routes; without an `inspection` nothing is inspected."""
+    """Return what stands between strangers and the gateway's routes; without an `inspection` nothing is inspected.
+
+    Requests are told of by `observation`.
+    """
     cors = partial(
         CORSMiddleware,
         allow_origins=cors_origins,
@@ -65,7 +66,7 @@ def gateway_edge(
     )
     return [
         RequestIdMiddleware,
-        partial(AccessLogMiddleware, logger=logger, level=logging.INFO),
+        observation,
         SecurityHeadersMiddleware,
         *([cors] if cors_origins else []),
         ProblemMiddleware,
@@ -83,12 +84,14 @@ def gateway_edge(
     ]
 
 
-def crud_edge(logger: FilteringBoundLogger, statements: Statements) -> list[Middleware]:
+def crud_edge(
+    statements: Statements, *, observation: Middleware = ObservationMiddleware, metrics_token: str | None = None
+) -> list[Middleware]:
     """Return what stands between the gateway and crud's routes."""
     return [
         RequestIdMiddleware,
-        partial(AccessLogMiddleware, logger=logger, level=logging.DEBUG),
+        observation,
         ProblemMiddleware,
-        partial(StatementMiddleware, statements=statements, open_paths=OPEN_PATHS),
+        partial(StatementMiddleware, statements=statements, open_paths=OPEN_PATHS, metrics_token=metrics_token),
         partial(BodyLimitMiddleware, limit=_LARGEST_BODY),
     ]

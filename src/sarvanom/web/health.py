@@ -17,7 +17,7 @@ from sarvanom.shared.errors import Forbidden, RateLimited, SarvanOMError, Servic
 from sarvanom.shared.models.fields import Message
 from sarvanom.web.authorization import require
 from sarvanom.web.declared_answers import problem_answer
-from sarvanom.web.middleware.access_log import ROUTE
+from sarvanom.web.middleware.observation import ROUTE
 
 type Check = Callable[[], Awaitable[None]]
 

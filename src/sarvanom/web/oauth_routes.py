@@ -24,7 +24,7 @@ from sarvanom.shared.errors import (
 from sarvanom.shared.models.fields import Count, Message
 from sarvanom.web.bodies import body_chunks
 from sarvanom.web.declared_answers import problem_answer
-from sarvanom.web.middleware.access_log import ROUTE
+from sarvanom.web.middleware.observation import ROUTE
 
 OAUTH_PATHS: Final = (TOKEN_PATH, REVOCATION_PATH, METADATA_PATH, JWKS_PATH)
 """What is asked without a bearer token: who has none yet gets one here."""

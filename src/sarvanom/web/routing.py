@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.shared.errors import MethodNotAllowed, RouteNotFound
-from sarvanom.web.middleware.access_log import ROUTE
+from sarvanom.web.middleware.observation import ROUTE
 from sarvanom.web.request_headers import NDJSON
 
 
@@ -79,20 +79,31 @@ class DirectDispatch:
         if scope["type"] != "http":
             await self._otherwise(scope, receive, send)
             return
-        head, slash, id = scope["path"][1:].partition("/")
-        methods = (self._items if slash else self._collections).get(head)
-        owner, _, action = id.rpartition("/")
-        if owner and (head, action) in self._actions:
-            methods, id = self._actions[head, action], owner
+        methods, head, id = self._find(scope["path"])
         if methods is None:
             await self._otherwise(scope, receive, send)
             return
-        if slash:
+        if id is not None:
             if not id:
                 raise RouteNotFound(f"There is nothing at /{head}/; the collection is /{head}")
             scope["path_params"] = {methods.id_field: id}
         scope[ROUTE] = methods.template
         await methods.find(scope["method"])(scope, receive, send)
+
+    def template_of(self, path: str) -> str | None:
+        """Return the template that a path matches, None if there is none."""
+        methods, _, id = self._find(path)
+        return None if methods is None or id == "" else methods.template
+
+    def _find(self, path: str) -> tuple[_Methods | None, str, str | None]:
+        """Return the endpoints of a path, its first segment, and the id; None where it has none."""
+        head, slash, id = path[1:].partition("/")
+        if not slash:
+            return self._collections.get(head), head, None
+        owner, _, action = id.rpartition("/")
+        if owner and (head, action) in self._actions:
+            return self._actions[head, action], head, owner
+        return self._items.get(head), head, id
 
     def _add(self, route: DirectRoute) -> None:
         head, slash, rest = route.path[1:].partition("/")

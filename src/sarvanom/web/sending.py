@@ -11,6 +11,7 @@ from starlette.types import Scope, Send
 
 from sarvanom.shared.errors import SarvanOMError, Unauthorized
 from sarvanom.web.calls import AnyAnswer, StreamedAnswer
+from sarvanom.web.middleware.observation import ENDLESS
 from sarvanom.web.pace import Pace
 from sarvanom.web.proofs import REFUTATION, Refutation
 
@@ -66,6 +67,8 @@ async def _send_stream(scope: Scope, send: Send, answer: StreamedAnswer) -> None
         ClientDisconnect: the reader is gone, leaves what was sent to it, or is slower than the answer's pace; or it is
             no longer proven who reads an answer that should have come to its own end.
     """
+    if answer.is_endless:
+        scope[ENDLESS] = True
     async with aclosing(answer.chunks):
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         if scope["method"] != "HEAD":

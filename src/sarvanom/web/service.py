@@ -12,6 +12,7 @@ from sarvanom.shared.resources import RESOURCES
 from sarvanom.shared.tls import FollowedContext
 from sarvanom.web.health import OPEN_PATHS
 from sarvanom.web.middleware.body_limit import LINE_ROUTES
+from sarvanom.web.middleware.observation import ROUTE_OF
 from sarvanom.web.oauth_routes import OAUTH_PATHS
 from sarvanom.web.problems import register_problem_handlers
 from sarvanom.web.routing import DirectDispatch, direct_routes, line_routes
@@ -41,6 +42,7 @@ class Service(FastAPI):
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
+            telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
             servers=[{"url": "/"}],
             openapi_tags=[
                 *_TAGS,
@@ -53,6 +55,7 @@ class Service(FastAPI):
         )
         self._edge = tuple(edge)
         self._line_routes: frozenset[tuple[str, str]] = frozenset()
+        self._route_of: Callable[[str], str | None] = _find_nothing
         self.streams = EndlessStreams()
         self.certificates: list[FollowedContext] = []
         """Those that the application connects with; the server has them follow their files."""
@@ -70,16 +73,24 @@ class Service(FastAPI):
         scope["app"] = self
         scope[STREAMS] = self.streams
         scope[LINE_ROUTES] = self._line_routes
+        scope[ROUTE_OF] = self._route_of
         await stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the application that serves requests; Starlette calls this once, before the first one."""
         routes = direct_routes(self)
         self._line_routes = line_routes(routes)
-        app: ASGIApp = DirectDispatch(routes, super().build_middleware_stack())
+        dispatch = DirectDispatch(routes, super().build_middleware_stack())
+        self._route_of = self._finder(dispatch)
+        app: ASGIApp = dispatch
         for middleware in reversed(self._edge):
             app = middleware(app)
         return app
+
+    def _finder(self, dispatch: DirectDispatch) -> Callable[[str], str | None]:
+        """Return what finds the template of a path, without serving it."""
+        fixed = {path for route in self.routes if "{" not in (path := getattr(route, "path", "{"))}
+        return lambda path: path if path in fixed else dispatch.template_of(path)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, with what operations share: how problems look, and how to prove who asks."""
@@ -94,3 +105,7 @@ class Service(FastAPI):
                     for operation in operations.values():
                         operation["security"] = [{name: [] for name in _SCHEMES}]
         return super().openapi()
+
+
+def _find_nothing(_: str) -> str | None:
+    return None

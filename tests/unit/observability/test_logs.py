@@ -1,5 +1,6 @@
 """Log lines: one shape from every source, and no value that can break them."""
 
+import asyncio
 import io
 import logging
 import re
@@ -250,3 +251,41 @@ def test_the_process_streams_can_be_logged_to(capfd: pytest.CaptureFixture[str])
     configure_logs("info", "json", sys.stderr.buffer, service="crud")
     structlog.get_logger().info("one")
     assert orjson.loads(capfd.readouterr().err)["event"] == "one"
+
+
+async def test_lines_that_may_wait_come_soon_together_and_in_order() -> None:
+    stream = io.BytesIO()
+    write = configure_logs("info", "json", stream, service="crud")
+    for number in range(3):
+        write("info", {"event": f"soon {number}"})
+    assert stream.getvalue() == b""
+    structlog.get_logger().info("at once")
+    assert [line["event"] for line in lines(stream)] == ["soon 0", "soon 1", "soon 2", "at once"]
+    write("info", {"event": "last"})
+    await asyncio.sleep(0.2)
+    assert lines(stream)[-1]["event"] == "last"
+
+
+async def test_many_lines_are_written_in_pieces_that_a_pipe_takes_whole() -> None:
+    pieces: list[bytes] = []
+
+    class Pipe(io.BytesIO):
+        def write(self, text: Any) -> int:
+            pieces.append(bytes(text))
+            return len(text)
+
+    write = configure_logs("info", "json", Pipe(), service="crud")
+    for number in range(500):
+        write("info", {"event": "x" * (number % 300)})
+    write("info", {"event": "y" * 10_000})
+    await asyncio.sleep(0.2)
+    assert b"".join(pieces).count(b"\n") == 501
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert all(len(piece) <= 4096 or piece.count(b"\n") == 1 for piece in pieces)
+    assert len(pieces) < 60
+
+
+def test_without_a_loop_lines_are_written_at_once() -> None:
+    stream = io.BytesIO()
+    configure_logs("info", "json", stream, service="crud")("info", {"event": "now"})
+    assert [line["event"] for line in lines(stream)] == ["now"]

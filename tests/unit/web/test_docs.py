@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from sarvanom.web import docs
 from sarvanom.web.docs import register_docs
-from sarvanom.web.middleware.access_log import ROUTE
+from sarvanom.web.middleware.observation import ROUTE
 from sarvanom.web.middleware.security_headers import SecurityHeadersMiddleware
 from tests.unit.web.asgi import ask, http_scope
 

@@ -16,7 +16,7 @@ from sarvanom.security.principals import ANONYMOUS, Principal
 from sarvanom.security.scopes import SCOPES, STORE_ADMIN
 from sarvanom.shared.errors import ServiceUnavailable
 from sarvanom.web.health import Check, register_health
-from sarvanom.web.middleware.access_log import ROUTE
+from sarvanom.web.middleware.observation import ROUTE
 from sarvanom.web.problems import register_problem_handlers
 from tests.unit.web.asgi import Known, ask, http_scope
 

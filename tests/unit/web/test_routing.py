@@ -12,7 +12,7 @@ from sarvanom.shared.resources import RESOURCES
 from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.calls import AnyAnswer, Call
 from sarvanom.web.log_routes import add_log_routes
-from sarvanom.web.middleware.access_log import ROUTE
+from sarvanom.web.middleware.observation import ROUTE
 from sarvanom.web.resource_routes import add_resource_routes
 from sarvanom.web.routing import DirectDispatch, DirectEndpoint, DirectRoute, direct_routes, line_routes
 from tests.unit.web.asgi import Replying, Untouched, ask, http_scope, is_untouched

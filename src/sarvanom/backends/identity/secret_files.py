@@ -13,6 +13,7 @@ import structlog
 
 INTERNAL_SECRET: Final = "internal-secret"  # noqa: S105 (the name of a file)
 ADMIN_KEY: Final = "admin-key"
+METRICS_TOKEN: Final = "metrics-token"  # noqa: S105 (the name of a file)
 _OWNER_ONLY: Final = 0o600
 _MIN_LENGTH: Final = 32
 _MAX_LENGTH: Final = 4096
@@ -126,6 +127,22 @@ def _is_trusted(owner: int, path: Path) -> bool:
     """Tell whether a file's owner is who runs this, or root; root may also read for the owner of the whole folder."""
     me = os.geteuid()
     return owner in (me, 0) or (me == 0 and owner == path.parent.stat().st_uid)
+
+
+def metrics_token(given: str | None, folder: Path) -> str | None:
+    """Return what a scraper reads metrics with: what was set, or what its file holds; None if none can be made.
+
+    Raises:
+        SecretFileRefused: there is a file, and it cannot be trusted.
+    """
+    if given is not None:
+        return given
+    try:
+        return read_or_make_secret(folder / METRICS_TOKEN)
+    except SecretFileRefused:
+        raise
+    except OSError:
+        return None  # the folder cannot be written: no reason not to serve
 
 
 def _check(path: Path, status: os.stat_result) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import replace
 from typing import Final
 
@@ -13,6 +14,7 @@ from sarvanom.services.crud.rendering import frame_for, render_heartbeat
 from sarvanom.services.crud.ring import BATCH_BYTES, Ring
 from sarvanom.shared.changes import ChangeQuery
 from sarvanom.shared.errors import RevisionCompacted, SarvanOMError
+from sarvanom.shared.observations import WatchState
 
 HEARTBEAT_SECONDS: Final = 15.0
 LONGEST_SECONDS: Final = 3600.0
@@ -45,7 +47,7 @@ class Feed:
         self._newest = 0
         self._moved = asyncio.Event()
         self._reading = asyncio.Semaphore(_MAX_PAGES_AT_ONCE)
-        self._watchers = 0
+        self._positions: dict[object, int] = {}
         self._pump: asyncio.Task[None] | None = None
 
     async def begin(self, query: ChangeQuery) -> int:
@@ -68,6 +70,8 @@ class Feed:
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + self._longest
+        watcher = object()
+        self._positions[watcher] = position
         self._enter()
         try:
             yield render_heartbeat(self._head, position)
@@ -75,6 +79,7 @@ class Feed:
             while True:
                 moved = self._moved
                 frames, position = await self._next(query, position, due)
+                self._positions[watcher] = position
                 if not frames:
                     if position >= self._ring.end:
                         await _until(moved, due)
@@ -91,21 +96,25 @@ class Feed:
         except RevisionCompacted:
             return
         finally:
-            self._leave()
+            self._leave(watcher)
+
+    def report(self) -> Iterator[WatchState]:
+        """Tell how many watch, and how far behind they are."""
+        slowest = min(self._positions.values(), default=self._head)
+        yield WatchState(len(self._positions), max(0, self._head - slowest))
 
     @property
     def _head(self) -> int:
         return max(self._newest, self._ring.end)
 
     def _enter(self) -> None:
-        self._watchers += 1
         if self._pump is None:
             self._ring.restart(self._newest)
-            self._pump = asyncio.create_task(self._run())
+            self._pump = asyncio.create_task(self._run(), context=Context())  # it is nobody's alone
 
-    def _leave(self) -> None:
-        self._watchers -= 1
-        if self._watchers == 0 and self._pump is not None:
+    def _leave(self, watcher: object) -> None:
+        del self._positions[watcher]
+        if not self._positions and self._pump is not None:
             self._pump.cancel()
             self._pump = None
 

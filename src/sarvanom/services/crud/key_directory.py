@@ -14,7 +14,7 @@ from sarvanom.shared.query_strings import build_query
 from sarvanom.shared.resources import KEYS
 from sarvanom.web.authorization import require
 from sarvanom.web.bodies import read_body
-from sarvanom.web.middleware.access_log import ROUTE
+from sarvanom.web.middleware.observation import ROUTE
 
 PATH: Final = "/authenticate"
 _DIGEST_LENGTH: Final = 64

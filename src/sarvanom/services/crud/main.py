@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 
-import structlog
 from fastapi import FastAPI
 
-from sarvanom.backends.identity.secret_files import internal_secret
+from sarvanom.backends.identity.secret_files import internal_secret, metrics_token
+from sarvanom.observability.observability import Observability, TraceSettings
+from sarvanom.observability.siblings import Place
 from sarvanom.security.derived_keys import derive_key
 from sarvanom.security.passwords import Passwords
 from sarvanom.security.refresh_tokens import Lifetimes, RefreshTokens
@@ -27,6 +29,7 @@ from sarvanom.services.crud.key_directory import KeyDirectory, register_key_dire
 from sarvanom.services.crud.key_issuer import KeyIssuer
 from sarvanom.services.crud.log_answers import LogAnswers
 from sarvanom.services.crud.master_keys import KeySources
+from sarvanom.services.crud.measuring import measure_store
 from sarvanom.services.crud.sealed_store import SealedStore
 from sarvanom.services.crud.session_routes import register_sessions
 from sarvanom.services.crud.sessions import Sessions
@@ -36,12 +39,14 @@ from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.edge import crud_edge
 from sarvanom.web.health import register_health
 from sarvanom.web.log_routes import add_log_routes
+from sarvanom.web.metrics_route import register_metrics
+from sarvanom.web.middleware.observation import ObservationMiddleware
 from sarvanom.web.resource_routes import add_resource_routes
 from sarvanom.web.service import Service
 
 
-def create_app(settings: CrudSettings | None = None) -> FastAPI:
-    """Return the application over the store that the settings name.
+def create_app(settings: CrudSettings | None = None, place: Place | None = None) -> FastAPI:
+    """Return the application over the store that the settings name; `place` says which of several workers it is.
 
     Raises:
         IncompatibleDatabase, ServiceUnavailable: the store cannot be opened.
@@ -56,9 +61,15 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
     passwords = Passwords(concurrency=settings.password_threads)
     administrator = Administrator(store, settings.admin_key, settings.data_dir)
 
+    feed = Feed(store.log)
+    traces = TraceSettings(settings.otlp_endpoint, settings.trace_sample, follows_callers=True)
+    observability = Observability("crud", version("sarvanom"), place or Place(), traces)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        work = [asyncio.create_task(keep_house(store, retention)), asyncio.create_task(administrator.run())]
+        await observability.start([feed.report])
+        background = keep_house(store, retention), administrator.run(), measure_store(store)
+        work = [asyncio.create_task(one) for one in background]
         try:
             yield
         finally:
@@ -68,6 +79,7 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
                     await task
             await service.aclose()
             await asyncio.to_thread(passwords.close)
+            await observability.aclose()
 
     async def check_database() -> None:
         await store.log.bounds()
@@ -77,11 +89,15 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
         description="Keeps the data; for the gateway alone.",
         version=version("sarvanom"),
         lifespan=lifespan,
-        edge=crud_edge(structlog.get_logger().bind(), Statements(derive_key(secret, PURPOSE))),
+        edge=crud_edge(
+            Statements(derive_key(secret, PURPOSE)),
+            observation=partial(ObservationMiddleware, entrance=traces.entrance(), under_way=observability.under_way),
+            metrics_token=metrics_token(settings.metrics_token, settings.data_dir),
+        ),
     )
     in_progress = CallsInProgress()
     add_resource_routes(app, StoreAnswers(service, KeyIssuer(secret), HashedFields(passwords), in_progress))
-    add_log_routes(app, LogAnswers(store, Feed(store.log), in_progress))
+    add_log_routes(app, LogAnswers(store, feed, in_progress))
     add_archive_routes(app, ArchiveAnswers(service.archive, store))
     directory = KeyDirectory(store)
     register_key_directory(app, directory)
@@ -89,6 +105,7 @@ def create_app(settings: CrudSettings | None = None) -> FastAPI:
     register_sessions(app, Sessions(store, directory, passwords, RefreshTokens(secret, lifetimes)))
     checks = {"database": check_database, "administrator key": administrator.check}
     register_health(app, service="crud", version=app.version, checks=checks)
+    register_metrics(app, observability.read)
     return app
 
 

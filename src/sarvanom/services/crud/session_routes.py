@@ -15,7 +15,7 @@ from sarvanom.shared.errors import ResourceNotFound, ValidationFailed
 from sarvanom.shared.models.session_models import SessionAnswer, SessionEnd, SessionRequest
 from sarvanom.web.authorization import require
 from sarvanom.web.bodies import read_body
-from sarvanom.web.middleware.access_log import ROUTE
+from sarvanom.web.middleware.observation import ROUTE
 
 OPEN: Final = "/sessions"
 FIND: Final = "/sessions/find"

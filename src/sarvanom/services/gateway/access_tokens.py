@@ -9,6 +9,7 @@ from sarvanom.security.jose import invalid_token
 from sarvanom.security.principals import Principal
 from sarvanom.services.gateway.leases import Leases
 from sarvanom.shared.models.session_models import Standing
+from sarvanom.shared.observations import LeaseState
 
 type FindSession = Callable[[str], Awaitable[Standing | None]]
 """Returns whom a session speaks for; raises `ServiceUnavailable` or another error if that cannot be found out."""
@@ -56,6 +57,10 @@ class BearerAccessTokens:
         if principal.services == live.services and principal.scopes <= live.scopes:
             return principal
         return Principal(principal.subject, principal.scopes & live.scopes, live.services)
+
+    def report(self) -> LeaseState:
+        """Tell how much is remembered."""
+        return self._sessions.report("session")
 
     async def _find(self, session_id: str) -> _Live | None:
         found = await self._find_session(session_id)

@@ -12,6 +12,7 @@ from sarvanom.security.principals import Principal
 from sarvanom.services.gateway.leases import MAX_REMEMBERED, Leases
 from sarvanom.shared.errors import Unauthorized
 from sarvanom.shared.models.key_models import ApiKey
+from sarvanom.shared.observations import LeaseState
 
 _INVALID: Final = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
@@ -66,6 +67,10 @@ class ApiKeys:
         if bearer is None or (bearer.ends_at is not None and bearer.ends_at <= self._now()):
             raise _refused()
         return bearer.principal
+
+    def report(self) -> LeaseState:
+        """Tell how much is remembered."""
+        return self._known.report("key")
 
     async def _find(self, digest: str) -> _Bearer | None:
         key = await self._find_key(digest)

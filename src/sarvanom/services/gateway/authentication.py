@@ -4,6 +4,7 @@ import asyncio
 from typing import Final, Protocol
 
 from sarvanom.security.api_keys import ANY_PREFIX
+from sarvanom.security.metrics_token import MetricsToken
 from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import SarvanOMError, Unauthorized
 
@@ -28,12 +29,15 @@ class KeyKind(TokenKind, Protocol):
 
 
 class BearerAuthentication:
-    """Decides whom a bearer token proves: API keys by their prefix, everything else is for `tokens` to tell."""
+    """Decides whom a bearer token proves: API keys by their prefix, the metrics token, and by `tokens` the rest."""
 
-    def __init__(self, keys: KeyKind, tokens: TokenKind | None = None, *, lease: float) -> None:
+    def __init__(
+        self, keys: KeyKind, tokens: TokenKind | None = None, *, lease: float, metrics_token: str | None = None
+    ) -> None:
         self._keys = keys
         self._tokens = tokens
         self._lease = lease
+        self._metrics = MetricsToken(metrics_token)
 
     def recall(self, token: str) -> Principal | None:
         """Return who bears the token, if nobody has to be asked; see `web.middleware.authentication.Authenticator`."""
@@ -50,6 +54,9 @@ class BearerAuthentication:
         """Return who bears the token; see `web.middleware.authentication.Authenticator`."""
         if token.startswith(ANY_PREFIX):
             return await self._keys.authenticate(token)
+        scraper = self._metrics.principal(token)
+        if scraper is not None:
+            return scraper
         if self._tokens is None:
             raise Unauthorized("The token is of no kind that is known here", headers=_INVALID)
         return await self._tokens.authenticate(token)

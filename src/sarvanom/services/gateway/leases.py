@@ -6,6 +6,8 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
+from sarvanom.shared.observations import LeaseState
+
 MAX_REMEMBERED: Final = 10_000
 
 
@@ -22,6 +24,9 @@ class _Memory[T]:
     def __init__(self, size: int) -> None:
         self._size = size
         self._known: OrderedDict[str, _Known[T]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def get(self, name: str, now: float) -> _Known[T] | None:
         """Return what is known, unless it is too old."""
@@ -63,6 +68,7 @@ class Leases[T]:
         self._monotonic = monotonic
         self._good = _Memory[T](size)
         self._bad = _Memory[T](size)
+        self.hits = self.misses = 0
         self._asking: dict[str, asyncio.Task[_Known[T]]] = {}
 
     def recall(self, name: str) -> T | None:
@@ -73,8 +79,17 @@ class Leases[T]:
     async def get(self, name: str) -> T | None:
         """Return what there is by this name, None if there is nothing; raises whatever asking raises."""
         now = self._monotonic()
-        known = self._good.get(name, now) or self._bad.get(name, now) or await self._ask(name)
+        known = self._good.get(name, now) or self._bad.get(name, now)
+        if known is None:
+            self.misses += 1
+            known = await self._ask(name)
+        else:
+            self.hits += 1
         return known.value
+
+    def report(self, kind: str) -> LeaseState:
+        """Tell how much is remembered, and how often that was enough."""
+        return LeaseState(kind, len(self._good) + len(self._bad), self.hits, self.misses)
 
     async def _ask(self, name: str) -> _Known[T]:
         task = self._asking.get(name)

@@ -1,17 +1,20 @@
 """The composition root of the gateway: the edge, and the resource routes over the hop to crud."""
 
 import ipaddress
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 import structlog
 from fastapi import FastAPI
 from structlog.typing import FilteringBoundLogger
 
-from sarvanom.backends.identity.secret_files import internal_secret
+from sarvanom.backends.identity.secret_files import internal_secret, metrics_token
+from sarvanom.observability.observability import Observability, TraceSettings
+from sarvanom.observability.siblings import Place
 from sarvanom.security.derived_keys import derive_key
-from sarvanom.security.inspection.findings import Mode
+from sarvanom.security.inspection.findings import Finding, Mode
 from sarvanom.security.inspection.inspector import Inspector
 from sarvanom.security.limits import LimitPolicy
 from sarvanom.security.statements import PURPOSE, Statements
@@ -28,6 +31,7 @@ from sarvanom.settings import GatewaySettings
 from sarvanom.shared.clients.service_client import ServiceClient, ServiceClientFactory
 from sarvanom.shared.clients.source_urls import names_https
 from sarvanom.shared.models.profiles import Profile
+from sarvanom.shared.observations import ContentFound, LimitState, Observation, tell
 from sarvanom.shared.tls import FollowedContext, follow_client
 from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.docs import register_docs
@@ -35,14 +39,16 @@ from sarvanom.web.edge import gateway_edge
 from sarvanom.web.health import register_health
 from sarvanom.web.inspection import Inspection, log_findings
 from sarvanom.web.log_routes import add_log_routes
+from sarvanom.web.metrics_route import register_metrics
+from sarvanom.web.middleware.observation import ObservationMiddleware
 from sarvanom.web.resource_routes import add_resource_routes
 from sarvanom.web.service import Service
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def create_app(settings: GatewaySettings | None = None) -> FastAPI:
-    """Return the application in front of the crud instances that the settings name.
+def create_app(settings: GatewaySettings | None = None, place: Place | None = None) -> FastAPI:
+    """Return the application in front of the crud instances that the settings name; `place` says which worker it is.
 
     Raises:
         SecretFileRefused: the internal secret cannot be read.
@@ -60,13 +66,23 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
     keys = ApiKeys(questions.find_key, lease=settings.lease_seconds)
     tokens = GatewayTokens(secret, questions, limits, _token_settings(settings))
 
+    traces = TraceSettings(settings.otlp_endpoint, settings.trace_sample, settings.trace_follow_callers)
+    observability = Observability("gateway", version("sarvanom"), place or Place(), traces)
+
+    def report() -> Iterator[Observation]:
+        yield LimitState(limits.counts.decided_alone, limits.counts.outages)
+        yield keys.report()
+        yield tokens.bearers.report()
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await observability.start([report])
         await limits.open()
         yield
         await tokens.aclose()
         await hop.aclose()
         await limits.aclose()
+        await observability.aclose()
 
     app = Service(
         title="SarvanOM",
@@ -75,8 +91,13 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         version=version("sarvanom"),
         lifespan=lifespan,
         edge=gateway_edge(
-            logger,
-            BearerAuthentication(keys, tokens.bearers, lease=settings.lease_seconds),
+            BearerAuthentication(
+                keys,
+                tokens.bearers,
+                lease=settings.lease_seconds,
+                metrics_token=metrics_token(settings.metrics_token, settings.data_dir),
+            ),
+            observation=partial(ObservationMiddleware, entrance=traces.entrance(), under_way=observability.under_way),
             trusted_hosts=_trusted_hosts(settings),
             cors_origins=split_list(settings.cors_origins),
             max_body_bytes=settings.max_body_bytes,
@@ -99,6 +120,7 @@ def create_app(settings: GatewaySettings | None = None) -> FastAPI:
         await questions.check()
 
     register_health(app, service="gateway", version=app.version, checks={"crud": check_crud})
+    register_metrics(app, observability.read)
     register_docs(app)
     return app
 
@@ -138,7 +160,11 @@ def _inspection(settings: GatewaySettings, logger: FilteringBoundLogger) -> Insp
     modes = {Profile.STRICT: Mode(settings.inspection_strict), Profile.FREE: Mode(settings.inspection_free)}
     if set(modes.values()) == {Mode.OFF}:
         return None
-    return Inspection(Inspector(), modes, [log_findings(logger)])
+    return Inspection(Inspector(), modes, [log_findings(logger), _tell_finding])
+
+
+def _tell_finding(finding: Finding) -> None:
+    tell(ContentFound(finding.family, finding.profile, finding.action))
 
 
 def _trusted_hosts(settings: GatewaySettings) -> list[str]:

@@ -1,17 +1,19 @@
 """Spreads requests over the instances of a service."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from operator import attrgetter
 from typing import Final
 
+from sarvanom.shared.clients.attempts import Attempt
 from sarvanom.shared.clients.discovery import WeightedEndpoint
 from sarvanom.shared.clients.request_body import WatchedBody
 from sarvanom.shared.clients.transport import Request, Response, StreamedResponse, Transport
 from sarvanom.shared.contracts.discovery import Endpoint
 from sarvanom.shared.contracts.service_contracts import ServiceDiscoveryContract
 from sarvanom.shared.errors import ServiceUnavailable, UpstreamFailed, UpstreamTimeout
+from sarvanom.shared.observations import UpstreamRetried, UpstreamState, offer, tell
 
 _FAILURES: Final = (ServiceUnavailable, UpstreamFailed, UpstreamTimeout)
 
@@ -83,6 +85,7 @@ class BalancingTransport(Transport):
         self._lanes: dict[str, _Lane] = {}
         self._choices: list[_Lane] = []
         self._closing: set[asyncio.Task[None]] = set()
+        self._end_report = offer(self._report)
 
     async def send(self, request: Request) -> Response:
         """Return the answer of the first instance that could be reached."""
@@ -95,6 +98,7 @@ class BalancingTransport(Transport):
                 tried.append(lane)
                 if (untried := await self._pick_untried(tried, _REQUESTS)) is None:
                     raise
+                tell(UpstreamRetried("failover"))
                 lane = untried
 
     @asynccontextmanager
@@ -108,19 +112,23 @@ class BalancingTransport(Transport):
 
     async def aclose(self) -> None:
         """Close the discovery and every transport."""
+        self._end_report()
         await self._discovery.aclose()
         lanes = list(self._lanes.values())
         await asyncio.gather(*(lane.transport.aclose() for lane in lanes), *self._closing)
 
     async def _send_along(self, lane: _Lane, request: Request) -> Response:
         lane.requests.under_way += 1
+        attempt = Attempt(lane.endpoint.url, request)
         try:
             response = await lane.transport.send(request)
-        except _FAILURES:
+        except _FAILURES as error:
             self._discovery.report(lane.endpoint, healthy=False)
+            attempt.failed(error)
             raise
         finally:
             self._leave(lane, lane.requests)
+        attempt.answered(response.status)
         if not lane.endpoint.healthy:
             self._discovery.report(lane.endpoint, healthy=True)
         return response
@@ -138,6 +146,7 @@ class BalancingTransport(Transport):
                     raise
                 if (untried := await self._pick_untried(tried, _STREAMS)) is None:
                     raise
+                tell(UpstreamRetried("failover"))
                 lane = untried
 
     async def _open_along(
@@ -147,18 +156,26 @@ class BalancingTransport(Transport):
             if source is None or error is not source.error:
                 self._discovery.report(lane.endpoint, healthy=False)
 
-        async with AsyncExitStack() as attempt:
+        attempt = Attempt(lane.endpoint.url, request)
+        async with AsyncExitStack() as opening:
             lane.streams.under_way += 1
-            attempt.callback(self._leave, lane, lane.streams)
+            opening.callback(self._leave, lane, lane.streams)
             try:
-                response = await attempt.enter_async_context(lane.transport.stream(request, source))
+                response = await opening.enter_async_context(lane.transport.stream(request, source))
             except _FAILURES as error:
                 report_failure(error)
+                attempt.failed(error)
                 raise
+            attempt.answered(response.status)
             if not lane.endpoint.healthy:
                 self._discovery.report(lane.endpoint, healthy=True)
-            await stack.enter_async_context(attempt.pop_all())
+            await stack.enter_async_context(opening.pop_all())
         return StreamedResponse(response.status, response.headers, _WatchedChunks(response.chunks, report_failure))
+
+    def _report(self) -> Iterator[UpstreamState]:
+        for url, lane in self._lanes.items():
+            under_way = lane.requests.under_way + lane.streams.under_way
+            yield UpstreamState(url, lane.endpoint.healthy, under_way)
 
     def _leave(self, lane: _Lane, load: _Load) -> None:
         load.under_way -= 1

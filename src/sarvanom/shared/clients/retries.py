@@ -12,6 +12,7 @@ from typing import Final
 
 from sarvanom.shared.clients.transport import Request, Response, StreamedResponse, Transport
 from sarvanom.shared.errors import ServiceUnavailable, UpstreamFailed, UpstreamTimeout
+from sarvanom.shared.observations import Reason, UpstreamRetried, tell
 
 _READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _KEY: Final = b"idempotency-key"
@@ -90,12 +91,14 @@ class RetryingTransport(Transport):
             try:
                 response = await self._inner.send(request)
             except ServiceUnavailable:
+                reason: Reason = "unavailable"
                 wait = self._wait(retry, end)
                 if wait is None:
                     if doubt is not None:
                         raise doubt from None
                     raise
             except (UpstreamFailed, UpstreamTimeout) as error:
+                reason = "timeout" if isinstance(error, UpstreamTimeout) else "failed"
                 doubt = error if request.method not in _READING else None
                 wait = self._wait(retry, end) if is_repeatable(request) else None
                 if wait is None:
@@ -103,6 +106,7 @@ class RetryingTransport(Transport):
             else:
                 if response.status < _IN_CONFLICT or not _may_retry(request, response):
                     return response
+                reason = "answer"
                 wait = self._wait(retry, end, response)
                 if wait is None:
                     if doubt is not None and response.status in {*_NOT_CARRIED_OUT, _IN_CONFLICT}:
@@ -110,6 +114,7 @@ class RetryingTransport(Transport):
                     return response
                 if response.status in _PERHAPS_CARRIED_OUT and request.method not in _READING:
                     doubt = UpstreamFailed("The service did not say whether it acted")
+            tell(UpstreamRetried(reason))
             retry += 1
             await self._environment.sleep(wait)
 

@@ -35,6 +35,7 @@ type ScopeName = Literal[
     "secrets:read",
     "settings:read",
     "settings:write",
+    "metrics:read",
     "store:admin",
     "users:read",
     "users:write",

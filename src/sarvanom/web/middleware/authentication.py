@@ -5,7 +5,9 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sarvanom.shared.errors import InvalidHeader, SarvanOMError, Unauthorized
+from sarvanom.security.api_keys import ANY_PREFIX
+from sarvanom.shared.errors import InvalidHeader, RateLimited, SarvanOMError, Unauthorized
+from sarvanom.shared.observations import AuthenticationDecided, Credential, tell
 from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.proofs import PROOF, Authenticator
 
@@ -42,22 +44,28 @@ class AuthenticationMiddleware:
         await self._app(scope, receive, send)
 
     async def _prove(self, scope: Scope) -> None:
+        credential: Credential = "none"
         try:
             token = _bearer_token(scope)
+            credential = "api_key" if token.startswith(ANY_PREFIX) else "token"
+            principal = self._authenticator.recall(token)
+            if principal is None:
+                await self._count(scope, token)
+                principal = await self._authenticator.authenticate(token)
+        except RateLimited:
+            raise
         except SarvanOMError as error:
+            is_refused = isinstance(error, Unauthorized | InvalidHeader)
+            tell(AuthenticationDecided(credential, "refused" if is_refused else "unavailable"))
             scope[REFUSAL] = error
             return
-        principal = self._authenticator.recall(token)
-        if principal is None:
-            if self._count_stranger is not None and self._authenticator.is_stranger(token):
-                await self._count_stranger(scope)
-            try:
-                principal = await self._authenticator.authenticate(token)
-            except SarvanOMError as error:
-                scope[REFUSAL] = error
-                return
+        tell(AuthenticationDecided(credential, "proven"))
         scope[PRINCIPAL] = principal
         scope[PROOF] = (self._authenticator, token, principal)
+
+    async def _count(self, scope: Scope, token: str) -> None:
+        if self._count_stranger is not None and self._authenticator.is_stranger(token):
+            await self._count_stranger(scope)
 
 
 def _bearer_token(scope: Scope) -> str:

@@ -10,6 +10,7 @@ from sarvanom.backends.limits.contract import LimitStore
 from sarvanom.security.limits import LimitPolicy, LimitRules, RouteClass, Rule, caller_of, demand_of, route_class
 from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import RateLimited, SarvanOMError
+from sarvanom.shared.observations import LimitDecided, tell
 from sarvanom.shared.quotas import Charge, Demand, Quota
 from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.calls import Headers
@@ -44,12 +45,14 @@ class LimitMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        rule, caller, size, is_streamed = self._judge(scope)
+        found, rule, caller, size, is_streamed = self._judge(scope)
         demand = demand_of(rule, caller, 0 if is_streamed else size)
         verdict = await self._store.admit(demand)
         headers = limit_headers(rule, verdict)
         if verdict.refused_by is not None:
+            tell(LimitDecided(found, "refused", verdict.refused_by.name))
             raise _refusal(verdict.refused_by, verdict.retry_in, headers)
+        tell(LimitDecided(found, "admitted", "none"))
         if is_streamed and rule.bytes is not None:
             receive = paced(receive, self._store, rule.bytes, caller, self._sleep)
         try:
@@ -60,8 +63,8 @@ class LimitMiddleware:
         finally:
             self._store.release(demand)
 
-    def _judge(self, scope: Scope) -> tuple[Rule, str, int, bool]:
-        """Return which rule holds and for whom, how long the body is, and whether it is counted as it comes."""
+    def _judge(self, scope: Scope) -> tuple[RouteClass, Rule, str, int, bool]:
+        """Return the class of the request, which rule holds, for whom, how long the body is, and if it is streamed."""
         accept = content_type = b""
         size = 0
         is_streamed = not scope["http_version"].startswith("1")
@@ -78,7 +81,8 @@ class LimitMiddleware:
         principal: Principal | None = scope.get(PRINCIPAL)
         client = scope["client"]
         caller = caller_of(principal, client[0] if client else None)
-        return self._rules.rule(found, principal), caller, size, is_streamed or (found is RouteClass.BULK and size > 0)
+        is_streamed = is_streamed or (found is RouteClass.BULK and size > 0)
+        return found, self._rules.rule(found, principal), caller, size, is_streamed
 
 
 class StrangerLimit:

@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sarvanom.shared.errors import SarvanOMError, UpstreamFailed
+from sarvanom.shared.observations import ErrorUnforeseen, tell
 from sarvanom.web.problems import send_problem, unexpected_error
 
 _log = structlog.get_logger()
@@ -45,6 +46,8 @@ class ProblemMiddleware:
             # Nobody is left to answer.
             return
         except Exception as error:
+            if not isinstance(error, SarvanOMError):
+                tell(ErrorUnforeseen())
             if began and not ended:
                 raise
             if not isinstance(error, SarvanOMError):

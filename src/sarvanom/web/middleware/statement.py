@@ -1,16 +1,20 @@
 """Nobody but a gateway is answered: it states who asks, and signs that."""
 
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from hashlib import sha256
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sarvanom.security.metrics_token import MetricsToken
+from sarvanom.security.principals import Principal
 from sarvanom.security.statements import HEADER, Statements
 from sarvanom.shared.errors import Unauthorized
 from sarvanom.web.authorization import PRINCIPAL
 
+METRICS_PATH: Final = "/metrics"
+_BEARER: Final = b"Bearer "
 BODY_DIGEST: Final = "sarvanom.body_digest"
 """Where the scope keeps the SHA-256 that the body was stated to have; whoever has read it to its end may rely on it."""
 
@@ -18,13 +22,20 @@ BODY_DIGEST: Final = "sarvanom.body_digest"
 class StatementMiddleware:
     """Takes the principal from the gateway's statement, and watches over the body that it was made for.
 
-    Raises `Unauthorized` unless the path is an open one.
+    `/metrics` is also answered to who bears the metrics token. Raises `Unauthorized` unless the path is an open one.
     """
 
-    def __init__(self, app: ASGIApp, statements: Statements, open_paths: Collection[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        statements: Statements,
+        open_paths: Collection[str],
+        metrics_token: str | None = None,
+    ) -> None:
         self._app = app
         self._statements = statements
         self._open_paths = frozenset(open_paths)
+        self._metrics = MetricsToken(metrics_token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
@@ -34,6 +45,9 @@ class StatementMiddleware:
     def _verify(self, scope: Scope, receive: Receive) -> Receive:
         headers = scope["headers"]
         given = [value for name, value in headers if name == HEADER]
+        if not given and scope["path"] == METRICS_PATH and (scraper := self._scraper(headers)) is not None:
+            scope[PRINCIPAL] = scraper
+            return receive
         if len(given) != 1:
             raise Unauthorized("This service answers gateways alone; ask the gateway")
         target: bytes = scope["raw_path"]
@@ -43,6 +57,10 @@ class StatementMiddleware:
         scope[PRINCIPAL] = statement.principal
         scope[BODY_DIGEST] = statement.body_digest
         return receive if statement.body_digest is None else _watched(receive, statement.body_digest)
+
+    def _scraper(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal | None:
+        tokens = [value for name, value in headers if name == b"authorization"]
+        return self._metrics.principal(tokens[0].removeprefix(_BEARER).decode("latin-1")) if len(tokens) == 1 else None
 
 
 def _watched(receive: Receive, expected: bytes) -> Receive:

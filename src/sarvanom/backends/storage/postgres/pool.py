@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from time import perf_counter
 from typing import Any, Final
 
 from sarvanom.backends.storage.postgres.connections import Connector
@@ -11,6 +12,7 @@ from sarvanom.backends.storage.postgres.failures import FAILURES, translated
 from sarvanom.backends.storage.postgres.sessions import Session, close
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.shared.errors import ServiceUnavailable
+from sarvanom.shared.observations import PoolState, PoolWaited, offer, tell
 
 _RECOVERY_SECONDS: Final = 2.0
 _BUSY: Final = "All connections to the database are busy; try again"
@@ -25,7 +27,9 @@ class Pool:
 
     def __init__(self, connector: Connector, size: int) -> None:
         self._connector = connector
-        self._free = size
+        self._size = self._free = size
+        self._waiting = 0
+        self._end_report = offer(self._report)
         self._idle: list[Session] = []
         self._waiters: deque[asyncio.Future[Session | None]] = deque()
         self._slow = asyncio.Semaphore((size + 1) // 2)
@@ -85,6 +89,7 @@ class Pool:
     async def aclose(self) -> None:
         """Close what is idle, and the rest as it comes back."""
         self._is_closed = True
+        self._end_report()
         await asyncio.gather(*self._recoveries)
         while self._idle:
             await close(self._idle.pop())
@@ -92,11 +97,12 @@ class Pool:
     @asynccontextmanager
     async def _slow_turn(self) -> AsyncGenerator[None]:
         if self._slow.locked():
-            try:
-                async with asyncio.timeout(self._connector.timeouts.queue):
-                    await self._slow.acquire()
-            except TimeoutError:
-                raise ServiceUnavailable(_BUSY) from None
+            with self._waiting_told():
+                try:
+                    async with asyncio.timeout(self._connector.timeouts.queue):
+                        await self._slow.acquire()
+                except TimeoutError:
+                    raise ServiceUnavailable(_BUSY) from None
         else:
             await self._slow.acquire()
         try:
@@ -147,14 +153,32 @@ class Pool:
         waiter: asyncio.Future[Session | None] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
-            async with asyncio.timeout(self._connector.timeouts.queue):
-                return await waiter
+            with self._waiting_told():
+                async with asyncio.timeout(self._connector.timeouts.queue):
+                    return await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled():
                 self._pass_on(waiter.result())
             if isinstance(error, TimeoutError):
                 raise ServiceUnavailable(_BUSY) from None
             raise
+
+    @contextmanager
+    def _waiting_told(self) -> Iterator[None]:
+        began = perf_counter()
+        self._waiting += 1
+        try:
+            yield
+        except (TimeoutError, ServiceUnavailable):
+            tell(PoolWaited(perf_counter() - began, "timeout"))
+            raise
+        finally:
+            self._waiting -= 1
+        tell(PoolWaited(perf_counter() - began, "served"))
+
+    def _report(self) -> Iterator[PoolState]:
+        idle = len(self._idle)
+        yield PoolState(self._size, self._size - self._free - idle, idle, self._waiting)
 
     def _pass_on(self, session: Session | None) -> None:
         if session is None:

@@ -9,6 +9,8 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from sarvanom.backends.storage.postgres.failures import FAILURES, is_lost
 from sarvanom.backends.storage.sql import SQL
+from sarvanom.backends.storage.statement_spans import telling
+from sarvanom.shared.trace_context import begin_span
 
 GRACE: Final = 0.5
 """How much longer than the server this side waits for a statement, in seconds."""
@@ -44,6 +46,12 @@ class Session:
 
     async def fetch(self, sql: SQL, values: dict[str, Any]) -> Sequence[Any]:
         """Return all rows of a statement."""
+        if (span := begin_span()) is not None:
+            with telling("postgresql", sql.text, span):
+                return await self._fetch(sql, values)
+        return await self._fetch(sql, values)
+
+    async def _fetch(self, sql: SQL, values: dict[str, Any]) -> Sequence[Any]:
         self._busy_since = self._clock()
         try:
             statement = self._prepared.get(sql.text) or await self._prepare(sql)
@@ -53,6 +61,12 @@ class Session:
 
     async def fetch_one(self, sql: SQL, values: dict[str, Any]) -> Any:
         """Return the first row of a statement, or None."""
+        if (span := begin_span()) is not None:
+            with telling("postgresql", sql.text, span):
+                return await self._fetch_one(sql, values)
+        return await self._fetch_one(sql, values)
+
+    async def _fetch_one(self, sql: SQL, values: dict[str, Any]) -> Any:
         self._busy_since = self._clock()
         try:
             statement = self._prepared.get(sql.text) or await self._prepare(sql)
@@ -62,6 +76,13 @@ class Session:
 
     async def execute(self, script: str) -> None:
         """Run statements without parameters."""
+        if (span := begin_span()) is not None:
+            with telling("postgresql", script, span):
+                await self._execute(script)
+        else:
+            await self._execute(script)
+
+    async def _execute(self, script: str) -> None:
         self._busy_since = self._clock()
         try:
             await self.connection.execute(script)

@@ -34,6 +34,7 @@ from sarvanom.backends.storage.postgres.statements import without_nul
 from sarvanom.backends.storage.postgres.transaction import Outcome
 from sarvanom.backends.storage.postgres.writer import GroupWriter
 from sarvanom.backends.storage.sql import SQL
+from sarvanom.backends.storage.statement_spans import note_cache_read
 from sarvanom.backends.storage.statements import counter_statements, resource_statements, stats_statement
 from sarvanom.backends.storage.tables import LOGGED_SEQUENCE, SEQUENCES
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
@@ -76,6 +77,7 @@ class PostgresStore(Store):
             row = await self._pool.fetch_one(sql, {"id": id, "now": now_ms()})
             if resource.counts_reads:
                 self._uncounted["misses" if row is None else "hits"] += 1
+                note_cache_read(is_hit=row is not None)
         return None if row is None else Document(id, *row)
 
     async def write(self, write: Write) -> Written:

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from contextvars import Context
 from functools import partial
+from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 import asyncpg
@@ -14,7 +16,10 @@ from sarvanom.backends.storage.postgres.failures import translated
 from sarvanom.backends.storage.postgres.sessions import Session
 from sarvanom.backends.storage.postgres.transaction import Outcome, carry_out
 from sarvanom.backends.storage.postgres.transactor import Done, Locked, Transactor, Work
-from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
+from sarvanom.backends.storage.statement_spans import telling
+from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable, UpstreamTimeout
+from sarvanom.shared.observations import WritesCommitted, tell
+from sarvanom.shared.trace_context import begin_span
 
 _MAX_GROUP: Final = 256
 _MAX_QUEUED: Final = 20_000
@@ -52,8 +57,14 @@ class GroupWriter:
         self._jobs.append(job)
         self._queued += len(writes)
         if self._running is None:
-            self._running = asyncio.create_task(self._run())
-        return await job.future
+            # In a context of its own: the group is not the first one's, who would have it in his log and trace.
+            self._running = asyncio.create_task(self._run(), context=Context())
+        span = begin_span()
+        if span is None:
+            return await job.future
+        about = " ".join(dict.fromkeys(write.resource.collection for write in writes))
+        with telling("postgresql", "COMMIT", span, summary=f"COMMIT {about}", writes=len(writes)):
+            return await job.future
 
     async def run[T](self, work: Work[T]) -> T:
         """Run other work in a transaction that holds the sequence, to its end even if nobody waits any more.
@@ -92,11 +103,14 @@ class GroupWriter:
         while self._jobs:
             group = self._next_group()
             writes = [write for job in group for write in job.writes]
+            began = perf_counter()
             try:
                 outcomes = await self._take_turn(self._commit(writes))
             except BaseException as error:  # noqa: BLE001 (every caller hears of it, and the next group is carried out)
                 failure = error if isinstance(error, Exception) else ServiceUnavailable("The store is closing")
                 outcomes = [failure] * len(writes)
+            has_failed = all(isinstance(one, ServiceUnavailable | UpstreamTimeout) for one in outcomes)
+            tell(WritesCommitted(len(writes), perf_counter() - began, "failed" if has_failed else "committed"))
             _tell(group, outcomes)
         self._running = None
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 import apsw
 
 from sarvanom.backends.storage.sqlite.database import available, open_reader, translated
+from sarvanom.backends.storage.statement_spans import telling
+from sarvanom.shared.trace_context import begin_span
 
 _THREADS: Final = 4
 _QUERY_SECONDS: Final = 10.0
@@ -31,6 +33,12 @@ class Readers:
 
     def fetch_one(self, text: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
         """Return the first row of a statement that an index answers, in the calling thread."""
+        if (span := begin_span()) is not None:
+            with telling("sqlite", text, span):
+                return self._fetch_one(text, values)
+        return self._fetch_one(text, values)
+
+    def _fetch_one(self, text: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
         try:
             row: tuple[Any, ...] | None = self._inline.execute(text, values).fetchone()
         except apsw.Error as error:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,11 +31,13 @@ from sarvanom.backends.storage.sqlite.reader import Readers
 from sarvanom.backends.storage.sqlite.snapshot import open_snapshot, restore_into
 from sarvanom.backends.storage.sqlite.transaction import Transaction
 from sarvanom.backends.storage.sqlite.writer import GroupWriter
+from sarvanom.backends.storage.statement_spans import note_cache_read, telling
 from sarvanom.backends.storage.statements import resource_statements, stats_statement
 from sarvanom.shared.errors import SarvanOMError
 from sarvanom.shared.models.crud_models import CacheStats
 from sarvanom.shared.queries import Condition, ListQuery
 from sarvanom.shared.resources import STORED, Resource
+from sarvanom.shared.trace_context import begin_span
 
 RECLAIM_BATCH: Final = 1_000
 _KEYS: Final = key_statements(DIALECT)
@@ -71,15 +73,18 @@ class SQLiteStore(Store):
             row = self._readers.fetch_one(text, {"id": id, "now": now_ms()})
             if resource.counts_reads:
                 self._uncounted["misses" if row is None else "hits"] += 1
+                note_cache_read(is_hit=row is not None)
         return None if row is None else Document(id, *row)
 
     async def write(self, write: Write) -> Written:
-        written = await self._writer.submit(lambda transaction: transaction.write(write))
+        written = await self._writer.submit(
+            lambda transaction: transaction.write(write), writes=1, about=write.resource.collection
+        )
         self.log.announce()
         return written
 
     async def write_all(self, writes: Sequence[Write]) -> list[Written | SarvanOMError]:
-        outcomes = await self._writer.submit(lambda transaction: transaction.write_all(writes))
+        outcomes = await self._writer.submit(lambda transaction: transaction.write_all(writes), writes=len(writes))
         self.log.announce()
         return outcomes
 
@@ -87,14 +92,20 @@ class SQLiteStore(Store):
         def select(connection: apsw.Connection) -> DocumentPage:
             return _select_page(connection, resource, query)
 
-        if query.is_bounded:
-            return self._readers.inline(select)
-        return await self._readers.in_thread(select)
+        span = begin_span()
+        with nullcontext() if span is None else telling("sqlite", _page_text(resource, query), span):
+            if query.is_bounded:
+                return self._readers.inline(select)
+            return await self._readers.in_thread(select)
 
     async def delete_where(
         self, resource: Resource[Any], conditions: tuple[Condition, ...], origin: Origin = NOBODY
     ) -> Removed:
-        return await self._writer.submit(lambda transaction: transaction.delete_where(resource, conditions, origin))
+        return await self._writer.submit(
+            lambda transaction: transaction.delete_where(resource, conditions, origin),
+            writes=1,
+            about=resource.collection,
+        )
 
     async def reclaim(self) -> int:
         await self._flush_counters()
@@ -159,6 +170,10 @@ class SQLiteStore(Store):
                 for name, amount in counted.items():
                     self._uncounted[name] += amount
                 raise
+
+
+def _page_text(resource: Resource[Any], query: ListQuery) -> str:
+    return page_statement(resource, query, DIALECT, now_ms())[0].text
 
 
 def _select_page(connection: apsw.Connection, resource: Resource[Any], query: ListQuery) -> DocumentPage:

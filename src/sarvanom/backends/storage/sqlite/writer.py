@@ -5,19 +5,24 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 import apsw
 
 from sarvanom.backends.storage.sqlite.database import available
 from sarvanom.backends.storage.sqlite.transaction import Transaction
+from sarvanom.backends.storage.statement_spans import telling
 from sarvanom.shared.errors import ServiceUnavailable
+from sarvanom.shared.observations import CommitOutcome, WritesCommitted, tell
+from sarvanom.shared.trace_context import begin_span
 
 _MAX_GROUP: Final = 256
 
 
 class _Job(NamedTuple):
     work: Callable[[Transaction], Any]
+    writes: int
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
 
@@ -41,17 +46,22 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._run, name="sarvanom-writer", daemon=True)
         self._thread.start()
 
-    async def submit[T](self, work: Callable[[Transaction], T]) -> T:
+    async def submit[T](self, work: Callable[[Transaction], T], *, writes: int = 0, about: str = "") -> T:
         """Return the work's result when it is durable, or raise what it raised.
 
-        Work that raises must not have changed anything.
+        Work that raises must not have changed anything. `writes` is how many callers' writes it is, for whoever counts
+        them, and `about` what they are writes of.
         """
         if self._closing:
             raise ServiceUnavailable("The store is closing")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(work, loop, future))
-        return await future
+        span = begin_span()
+        self._jobs.put(_Job(work, writes, loop, future))
+        if span is None:
+            return await future
+        with telling("sqlite", "COMMIT", span, summary=f"COMMIT {about}".strip(), writes=writes):
+            return await future
 
     async def aclose(self) -> None:
         """Finish what was submitted, then close the connection."""
@@ -81,6 +91,7 @@ class GroupWriter:
 
     def _commit(self, jobs: list[_Job]) -> list[_Outcome]:
         connection = self._connection
+        began = perf_counter()
         try:
             with available():
                 connection.execute("BEGIN IMMEDIATE")
@@ -91,8 +102,16 @@ class GroupWriter:
         except BaseException as error:  # noqa: BLE001 (every caller hears of it, and the thread lives on)
             with contextlib.suppress(apsw.Error):  # SQLite may have rolled back by itself
                 connection.execute("ROLLBACK")
+            _tell(jobs, began, "failed")
             return [_Outcome(job, None, error) for job in jobs]
+        _tell(jobs, began, "committed")
         return outcomes
+
+
+def _tell(jobs: list[_Job], began: float, outcome: CommitOutcome) -> None:
+    writes = sum(job.writes for job in jobs)
+    if writes:
+        tell(WritesCommitted(writes, perf_counter() - began, outcome))
 
 
 def _attempt(job: _Job, transaction: Transaction) -> _Outcome:

@@ -1,0 +1,51 @@
+"""Where requests enter a trace, and which traces are recorded."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from sarvanom.shared.trace_context import (
+    HEADER,
+    TraceContext,
+    new_span_id,
+    new_trace_id,
+    parse_traceparent,
+)
+
+_RANDOM_DIGITS: Final = 14
+_SPAN_DIGITS: Final = 16
+
+
+type Entered = tuple[TraceContext, str | None]
+"""Where a request is in its trace, and what it is part of, if a caller has said."""
+
+
+class TraceEntrance:
+    """Gives each request its place: in its caller's trace, or in a new one.
+
+    The share of traces that are recorded is taken by their ids, of which the last 56 bits are random (W3C Trace Context
+    Level 2), so that all who take it so record the same traces. Whether a caller records its own is believed only with
+    `follows_callers`: strangers would have us record everything. What is not recorded has no place of its own: its
+    caller's is handed on.
+    """
+
+    def __init__(self, ratio: float, *, follows_callers: bool) -> None:
+        # Hexadecimal digits, as many, are in the order of the numbers; `g` is above all of them.
+        bound = round(ratio * 16**_RANDOM_DIGITS)
+        self._bound = f"{bound:0{_RANDOM_DIGITS}x}" if bound < 16**_RANDOM_DIGITS else "g"
+        self._follows_callers = follows_callers
+
+    def enter(self, headers: Iterable[tuple[bytes, bytes]]) -> Entered:
+        """Return the place of a request; a `traceparent` that is malformed, or comes twice, is ignored."""
+        given: bytes | None = None
+        for name, value in headers:
+            if name == HEADER:
+                given = value if given is None else b""
+        caller = None if given is None else parse_traceparent(given)
+        if caller is None:
+            trace_id = new_trace_id()
+            is_sampled = trace_id[-_RANDOM_DIGITS:] < self._bound
+            return TraceContext(trace_id, trace_id[:_SPAN_DIGITS], is_sampled), None
+        is_sampled = caller.is_sampled if self._follows_callers else caller.trace_id[-_RANDOM_DIGITS:] < self._bound
+        if not is_sampled:
+            return caller._replace(is_sampled=False) if caller.is_sampled else caller, caller.span_id
+        return TraceContext(caller.trace_id, new_span_id(), is_sampled=True), caller.span_id

@@ -1,0 +1,92 @@
+"""Which trace the running task belongs to (W3C Trace Context, https://www.w3.org/TR/trace-context/)."""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Final, NamedTuple
+
+HEADER: Final = b"traceparent"
+_TRACES_PER_BLOCK: Final = 128
+_ID_DIGITS: Final = 16
+_is_traceparent = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}").match
+_VERSION_0_LENGTH: Final = 55
+
+
+class TraceContext(NamedTuple):
+    """A place in a trace: ids in lower-case hexadecimal, and whether what happens there is recorded."""
+
+    trace_id: str
+    span_id: str
+    is_sampled: bool
+
+    def header(self) -> bytes:
+        """Return the value of `traceparent` by which another service goes on here."""
+        return f"00-{self.trace_id}-{self.span_id}-0{1 if self.is_sampled else 0}".encode()
+
+
+class Span(NamedTuple):
+    """Something that is recorded: its place, what it is part of, if anything, and when it began, in ns since 1970."""
+
+    context: TraceContext
+    parent_id: str | None
+    began: int
+
+
+class RequestNotes:
+    """What is learned of a request on its way, for whoever tells of it at its end; `trace` is its place in a trace."""
+
+    __slots__ = ("cache", "instance", "trace")
+
+    def __init__(self, trace: TraceContext | None = None) -> None:
+        self.trace = trace
+        self.instance: str | None = None
+        self.cache: str | None = None
+
+
+current_notes: ContextVar[RequestNotes | None] = ContextVar("sarvanom_notes", default=None)
+"""Notes about the request that the running task serves."""
+
+
+def parse_traceparent(value: bytes) -> TraceContext | None:
+    """Return what a `traceparent` says, or None if it is malformed and so to be ignored."""
+    if _is_traceparent(value) is None:
+        return None
+    if len(value) != _VERSION_0_LENGTH and (value[:2] == b"00" or value[55:56] != b"-"):
+        return None
+    text = value.decode("latin-1")
+    return TraceContext(text[3:35], text[36:52], text[54] in "13579bdf")
+
+
+def begin_span() -> Span | None:
+    """Begin a part of what the running task does; None if that is not recorded."""
+    notes = current_notes.get()
+    if notes is None or notes.trace is None or not notes.trace.is_sampled:
+        return None
+    here = notes.trace
+    return Span(TraceContext(here.trace_id, new_span_id(), is_sampled=True), here.span_id, time.time_ns())
+
+
+def new_trace_id() -> str:
+    """Return the random id of a new trace."""
+    return next(_trace_ids)
+
+
+def new_span_id() -> str:
+    """Return the random id of a new span."""
+    return next(_trace_ids)[:_ID_DIGITS]
+
+
+def _random_ids() -> Iterator[str]:
+    """Yield 128 random bits at a time, of which neither half is zero; the kernel is asked for a block of them."""
+    while True:
+        block = os.urandom(16 * _TRACES_PER_BLOCK).hex()
+        for start in range(0, len(block), 32):
+            id = block[start : start + 32]
+            if id[:_ID_DIGITS] != _ZERO != id[_ID_DIGITS:]:
+                yield id
+
+
+_ZERO: Final = "0" * _ID_DIGITS
+_trace_ids: Final = _random_ids()

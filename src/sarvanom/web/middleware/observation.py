@@ -1,0 +1,133 @@
+"""Every request is told of once, at its end: to logs, metrics and traces."""
+
+import time
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sarvanom.observability.sampling import TraceEntrance
+from sarvanom.security.principals import Principal
+from sarvanom.shared.observations import RequestServed, RequestsUnderWay, tell
+from sarvanom.shared.trace_context import RequestNotes, Span, current_notes
+from sarvanom.web.authorization import PRINCIPAL
+from sarvanom.web.middleware.request_id import REQUEST_ID
+
+ROUTE: Final = "sarvanom.route"
+"""Where the scope keeps the path template that matched, such as `/users/{user_id}`."""
+
+ENDLESS: Final = "sarvanom.endless"
+"""Set in the scope of an answer that goes on until somebody ends it."""
+
+ROUTE_OF: Final = "sarvanom.route_of"
+"""Where the scope keeps a function that finds the template of a path, for requests that were refused before."""
+
+UNMATCHED: Final = "unmatched"
+_CLIENT_CLOSED_REQUEST: Final = 499
+
+
+class ObservationMiddleware:
+    """Tells of each request: what was asked by its route's template, never by its path, and how it was answered.
+
+    An answer that was not finished is `aborted`; its status is 499 if it had not even begun. With an `entrance` each
+    request gets its place in a trace; `under_way` is kept up to date. If nobody listens, requests pass untouched.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        entrance: TraceEntrance | None = None,
+        under_way: RequestsUnderWay | None = None,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        self._app = app
+        self._entrance = entrance
+        self._clock = clock
+        self._under_way = under_way or RequestsUnderWay(0)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not (RequestServed.listeners or self._entrance):
+            await self._app(scope, receive, send)
+            return
+        began = self._clock()
+        notes = RequestNotes()
+        span = None
+        if self._entrance is not None:
+            notes.trace, parent_id = self._entrance.enter(scope["headers"])
+            if notes.trace.is_sampled:
+                span = Span(notes.trace, parent_id, time.time_ns())
+        current_notes.set(notes)
+        answer = _Answer(send, self._clock)
+        self._under_way.requests += 1
+        try:
+            await self._app(scope, receive, answer.send)
+        except Exception:
+            # The server answers this way for an application that raised before it answered.
+            answer.status = answer.status or 500
+            raise
+        finally:
+            self._under_way.requests -= 1
+            end = answer.began_at if ENDLESS in scope and answer.began_at else self._clock()
+            self._tell(scope, answer, end - began, notes, span)
+
+    def _tell(
+        self,
+        scope: Scope,
+        answer: "_Answer",
+        seconds: float,
+        notes: RequestNotes,
+        span: Span | None,
+    ) -> None:
+        client = scope["client"]
+        principal: Principal | None = scope.get(PRINCIPAL)
+        tell(
+            RequestServed(
+                scope["method"],
+                scope.get(ROUTE) or _find_route(scope),
+                answer.status or _CLIENT_CLOSED_REQUEST,
+                seconds,
+                answer.size,
+                not answer.is_complete,
+                client[0] if client else None,
+                scope.get(REQUEST_ID, ""),
+                "" if principal is None else principal.subject,
+                notes.instance,
+                notes.cache,
+                notes.trace,
+                span,
+            )
+        )
+
+
+class _Answer:
+    """What was sent in answer to one request."""
+
+    __slots__ = ("_clock", "_send", "began_at", "is_complete", "size", "status")
+
+    def __init__(self, send: Send, clock: Callable[[], float]) -> None:
+        self._send = send
+        self._clock = clock
+        self.status = 0
+        self.size = 0
+        self.is_complete = False
+        self.began_at = 0.0
+
+    def send(self, message: Message) -> Awaitable[None]:
+        kind = message["type"]
+        if kind == "http.response.body":
+            self.size += len(message.get("body", b""))
+            self.is_complete = not message.get("more_body", False)
+        elif kind == "http.response.start":
+            self.status = message["status"]
+            self.began_at = self._clock()
+        return self._send(message)
+
+
+def _find_route(scope: Scope) -> str:
+    """Return the template of a request that was refused before it was routed, or that the framework has routed."""
+    template = getattr(scope.get("route"), "path", None)
+    if isinstance(template, str):
+        return template
+    route_of: Callable[[str], str | None] | None = scope.get(ROUTE_OF)
+    return (route_of(scope["path"]) if route_of is not None else None) or UNMATCHED

@@ -1,0 +1,69 @@
+"""Lines of requests: what they hold, and which are written."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sarvanom.observability.access_lines import AccessLines
+from sarvanom.shared.observations import RequestServed
+from sarvanom.shared.trace_context import TraceContext
+
+TRACE = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", is_sampled=False)
+
+
+def served(request_id: str = "r1", status: int = 200, *, is_aborted: bool = False) -> RequestServed:
+    return RequestServed(
+        *("GET", "/users/{user_id}", status, 0.0123456, 7, is_aborted, "192.0.2.7", request_id, "key:k"),
+        *("http://crud:1", "hit", TRACE, None),
+    )
+
+
+def written(*requests: RequestServed, share: float = 1.0) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    write: Callable[[str, dict[str, Any]], None] = lambda _, line: found.append(line)  # noqa: E731
+    lines = AccessLines(write, service="gateway", level="info", share=share)
+    for request in requests:
+        lines.add(request)
+    return found
+
+
+def test_a_line_holds_all_that_there_is() -> None:
+    (line,) = written(served())
+    assert line.pop("timestamp").tzinfo is not None
+    assert line == {
+        "level": "info",
+        "event": "request",
+        "service": "gateway",
+        "request_id": "r1",
+        "principal": "key:k",
+        "method": "GET",
+        "route": "/users/{user_id}",
+        "status": 200,
+        "duration_ms": 12.345,
+        "bytes": 7,
+        "client": "192.0.2.7",
+        "trace_id": TRACE.trace_id,
+        "instance": "http://crud:1",
+        "cache": "hit",
+    }
+
+
+def test_what_there_is_not_is_left_out() -> None:
+    request = RequestServed("GET", "/x", 499, 1.0, 0, True, None, "r", "", None, None, None, None)
+    (line,) = written(request)
+    assert not {"trace_id", "instance", "cache"} & set(line)
+    assert (line["principal"], line["client"], line["aborted"]) == (None, None, True)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_of_what_went_well_a_share_is_written_the_same_everywhere(share: float) -> None:
+    requests = [served(f"request-{number}") for number in range(2000)]
+    chosen = [line["request_id"] for line in written(*requests, share=share)]
+    assert share * 0.8 < len(chosen) / len(requests) < share * 1.2
+    assert chosen == [line["request_id"] for line in written(*requests, share=share)]
+
+
+def test_what_failed_is_always_written() -> None:
+    requests = [served("a", 500), served("b", is_aborted=True), served("c"), served("d", 404)]
+    assert [line["request_id"] for line in written(*requests, share=0.0)] == ["a", "b"]
