@@ -16,8 +16,11 @@ SETTINGS: Final[Mapping[str, str]] = {"SARVANOM_ADMIN_KEY": ADMIN_KEY, "SARVANOM
 
 
 def statement(method: str, target: str, media_type: str) -> str:
-    """Return the header line that crud asks for, of a request whose body is not covered; it holds for a minute."""
+    """Return the header line that crud asks for, of a request whose body is not covered; it holds for a minute.
+
+    The request has this media type as its `Content-Type` and then as its `Accept`.
+    """
     statements = Statements(derive_key(INTERNAL_SECRET.encode(), PURPOSE))
-    headers = [(b"content-type", media_type.encode())]
+    headers = [(b"content-type", media_type.encode()), (b"accept", media_type.encode())]
     signed = statements.sign(Principal("key:benchmark", SCOPES), method, target.encode(), headers, None)
     return f"{HEADER.decode()}: {signed.decode()}"

@@ -14,7 +14,7 @@ from sarvanom.security.keyring import new_key
 SARVANOM = (sys.executable, "-m", "sarvanom")
 # All requests come from one caller. The limits are wide and not off, so that what they cost is measured too.
 WIDE_LIMITS = {
-    **{f"SARVANOM_LIMIT_{of}_PER_MINUTE": str(10**9) for of in ("READS", "WRITES", "BULK", "BYTES")},
+    **{f"SARVANOM_LIMIT_{of}_PER_MINUTE": str(10**9) for of in ("READS", "WRITES", "BULK", "BYTES", "ANONYMOUS")},
     **{f"SARVANOM_LIMIT_{of}": str(10**9) for of in ("CONCURRENT", "STREAMS")},
     "SARVANOM_MAX_CONNECTIONS_PER_ADDRESS": "10000",
 }

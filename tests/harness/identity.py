@@ -124,7 +124,8 @@ def prove(sent: bytes) -> bytes:
     before, *rest = sent.split(PROOF)
     proven = before
     for after in rest:
-        head = proven.rpartition(b"\r\n\r\n")[2] + after.partition(b"\r\n\r\n")[0]
+        below = b"" if after.startswith(b"\r\n") else after.partition(b"\r\n\r\n")[0]
+        head = proven.rpartition(b"\r\n\r\n")[2] + below
         first, *lines = head.decode("latin-1").strip("\r\n").split("\r\n")
         method, _, target = first.rpartition(" ")[0].partition(" ")
         proven += "".join(f"{line}\r\n" for line in identity_lines(method, target, lines, None)).encode() + after

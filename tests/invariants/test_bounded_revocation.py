@@ -161,11 +161,14 @@ async def test_import_ends_when_its_key_does(gateways: list[RunningProcess]) -> 
         assert stored == [200, 200, 404]
 
 
-async def test_restore_is_not_committed_when_its_key_has_ended(gateways: list[RunningProcess], tmp_path: Path) -> None:
-    with httpx2.Client(base_url=gateways[0].gateway_url, headers=ADMIN_HEADERS) as administrator:
-        administrator.post("/settings", json={"setting_key": "restored", "setting_value": 1})
-        export = administrator.get("/export").content.splitlines()
-    with running_system(tmp_path, SARVANOM_LEASE_SECONDS=str(LEASE)) as system, ExitStack() as stack:
+async def test_restore_is_not_committed_when_its_key_has_ended(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    with running_system(source) as system, httpx2.Client(base_url=system.gateway_url, headers=ADMIN_HEADERS) as client:
+        client.post("/settings", json={"setting_key": "restored", "setting_value": 1})
+        export = client.get("/export").content.splitlines()
+    with running_system(target, SARVANOM_LEASE_SECONDS=str(LEASE)) as system, ExitStack() as stack:
         client = httpx2.Client(base_url=system.gateway_url, headers=ADMIN_HEADERS)
         administrator = stack.enter_context(client)
         key = make_key(administrator, roles=["admin"])

@@ -65,7 +65,7 @@ class EventStream:
         lines = [f"{method} {target} HTTP/1.1", "host: localhost", "accept: text/event-stream"]
         if last_event_id is not None:
             lines.append(f"last-event-id: {last_event_id}")
-        lines += identity_lines(method, target) if key is None else [f"authorization: Bearer {key}"]
+        lines += identity_lines(method, target, lines[1:]) if key is None else [f"authorization: Bearer {key}"]
         self.writer.write("\r\n".join([*lines, "", ""]).encode())
         async with asyncio.timeout(SECONDS):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")

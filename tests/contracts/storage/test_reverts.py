@@ -2,11 +2,12 @@
 
 import pytest
 
-from sarvanom.backends.storage.contract import Revert, Store, Written
+from sarvanom.backends.storage.contract import Revert, Store, Write, Written
 from sarvanom.backends.storage.log import Change
 from sarvanom.shared.errors import RevertConflict
 from sarvanom.shared.resources import DATASETS, USERS
 from tests.contracts.storage.writing import (
+    Refused,
     all_changes,
     dataset,
     head,
@@ -18,6 +19,11 @@ from tests.contracts.storage.writing import (
     told,
     user,
 )
+
+
+def undoing(revision: int, id: str) -> Write:
+    """Return a deletion that undoes a creation, whatever is stored now."""
+    return Write(DATASETS, id, lambda _: None, revert=Revert(revision, None))
 
 
 async def last_change(store: Store) -> Change:
@@ -74,7 +80,7 @@ async def test_revert_can_be_undone_and_not_repeated(store: Store) -> None:
     await put(store, DATASETS, dataset("a"))
     assert (await store.write(removing(DATASETS, "a", revert=Revert(1, None)))).revision == 2
     with pytest.raises(RevertConflict):
-        await store.write(removing(DATASETS, "a", revert=Revert(1, None)))
+        await store.write(undoing(1, "a"))
     assert (await store.write(putting(DATASETS, dataset("a"), revert=Revert(2, None)))).revision == 3
 
 
@@ -82,8 +88,8 @@ async def test_later_writes_of_a_group_count_as_later_changes(store: Store) -> N
     await store.write_all([putting(DATASETS, dataset("a")), putting(DATASETS, dataset("b"))])
     outcomes = await store.write_all(
         [
-            removing(DATASETS, "a", revert=Revert(1, None)),
-            removing(DATASETS, "a", revert=Revert(1, None)),
+            undoing(1, "a"),
+            undoing(1, "a"),
             putting(DATASETS, dataset("b", size=1)),
             removing(DATASETS, "b", revert=Revert(2, None)),
             removing(DATASETS, "b", revert=Revert(4, None)),
@@ -94,12 +100,15 @@ async def test_later_writes_of_a_group_count_as_later_changes(store: Store) -> N
     assert [told(one) for one in outcomes] == [3, RevertConflict, 4, RevertConflict, 5, 6, 7]
 
 
-async def test_revert_is_judged_before_the_decision(store: Store) -> None:
-    """What it would decide by is another change's state."""
+async def test_decision_may_refuse_a_revert_before_it_is_judged(store: Store) -> None:
+    """The judgement names the later change, which not everybody may know of."""
     await put(store, DATASETS, dataset("a"))
     await remove(store, DATASETS, "a")
     with pytest.raises(RevertConflict):
+        await store.write(undoing(1, "a"))
+    with pytest.raises(Refused):
         await store.write(removing(DATASETS, "a", revert=Revert(1, None)))
+    assert await head(store) == 2
 
 
 async def test_revert_with_a_key_is_carried_out_once(store: Store) -> None:
