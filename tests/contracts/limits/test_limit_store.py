@@ -107,6 +107,14 @@ async def test_what_each_counts_alone_is_counted_too(store: LimitStore, caller: 
     assert [await admitted(store, demand) for _ in range(6)] == [True] * 5 + [False]
 
 
+async def test_what_each_counts_alone_can_be_withdrawn(store: LimitStore, caller: str) -> None:
+    demand = Demand((Charge(FIVE, caller),), Charge(TWO_AT_ONCE, f"{caller}:places"), is_local=True)
+    for _ in range(8):
+        assert await admitted(store, demand)
+        store.withdraw(demand)
+    assert [await admitted(store, demand) for _ in range(3)] == [True, True, False]
+
+
 async def test_many_at_once_get_no_more_than_the_quota(store: LimitStore, caller: str) -> None:
     demand = Demand((Charge(Quota("many", 300), caller),))
     verdicts = await asyncio.gather(*(store.admit(demand) for _ in range(500)))

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from sarvanom.backends.limits.valkey.connection import ValkeyScripts
 from sarvanom.backends.limits.valkey.shared import SharedLimits
 from sarvanom.shared.quotas import Charge, Demand, Penalty, Quota, Unit, Verdict
@@ -39,6 +41,13 @@ async def test_all_gateways_together_admit_exactly_the_quota(gateways: list[Shar
     verdicts = await asyncio.gather(*(store.admit(demand) for _ in range(90) for store in gateways))
     assert sum(verdict.refused_by is None for verdict in verdicts) == 100
     assert all(verdict.balances[0].quota is HUNDRED for verdict in verdicts)
+
+
+async def test_what_all_have_counted_is_not_withdrawn(gateways: list[SharedLimits], caller: str) -> None:
+    demand = Demand((Charge(Quota("shared", 3), caller),))
+    await gateways[0].admit(demand)
+    with pytest.raises(ValueError, match="cannot be withdrawn"):
+        gateways[0].withdraw(demand)
 
 
 async def test_they_do_so_over_and_over_again(gateways: list[SharedLimits], caller: str, clock: Clock) -> None:

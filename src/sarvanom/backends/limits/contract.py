@@ -41,6 +41,10 @@ class LimitStore(ABC):
         """Give the place of an admitted demand back; once."""
 
     @abstractmethod
+    def withdraw(self, demand: Demand) -> None:
+        """Give all back that an admitted demand took, which is counted by this process alone; once."""
+
+    @abstractmethod
     async def strike(self, key: str, penalty: Penalty) -> float:
         """Count an attempt that may fail and return 0; or count nothing and return how many seconds it has to wait."""
 

@@ -65,7 +65,7 @@ class MemoryLimits(LimitStore):
         return Verdict(tuple(balances))
 
     def withdraw(self, demand: Demand) -> None:
-        """Undo what was just decided for a demand: somebody else refused it."""
+        """Give everything back."""
         second = int(self._clock())
         for charge in demand.charges:
             self._window(charge.key, second).give_back(charge.amount)

@@ -6,7 +6,8 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.security.api_keys import ANY_PREFIX
-from sarvanom.shared.errors import InvalidHeader, RateLimited, SarvanOMError, Unauthorized
+from sarvanom.security.principals import Principal
+from sarvanom.shared.errors import InvalidHeader, RateLimited, SarvanOMError, ServiceUnavailable, Unauthorized
 from sarvanom.shared.observations import AuthenticationDecided, Credential, tell
 from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.proofs import PROOF, Authenticator
@@ -21,7 +22,8 @@ class AuthenticationMiddleware:
 
     Whoever cannot be proven is refused by `IdentityMiddleware` further in, once the request has been counted: guessing
     is limited like everything else. A token that somebody has to be asked about for the first time is counted before
-    that too, by `count_stranger`. Whoever asks for a public path stays unknown.
+    that too, by `count_stranger`, which returns what takes that back: nobody is to blame if there is no answer. Whoever
+    asks for a public path stays unknown.
 
     Raises `RateLimited` if too many such tokens have come.
     """
@@ -31,7 +33,7 @@ class AuthenticationMiddleware:
         app: ASGIApp,
         authenticator: Authenticator,
         public: Collection[str],
-        count_stranger: Callable[[Scope], Awaitable[None]] | None = None,
+        count_stranger: Callable[[Scope], Awaitable[Callable[[], None]]] | None = None,
     ) -> None:
         self._app = app
         self._authenticator = authenticator
@@ -50,8 +52,7 @@ class AuthenticationMiddleware:
             credential = "api_key" if token.startswith(ANY_PREFIX) else "token"
             principal = self._authenticator.recall(token)
             if principal is None:
-                await self._count(scope, token)
-                principal = await self._authenticator.authenticate(token)
+                principal = await self._authenticate(scope, token)
         except RateLimited:
             raise
         except SarvanOMError as error:
@@ -63,9 +64,15 @@ class AuthenticationMiddleware:
         scope[PRINCIPAL] = principal
         scope[PROOF] = (self._authenticator, token, principal)
 
-    async def _count(self, scope: Scope, token: str) -> None:
-        if self._count_stranger is not None and self._authenticator.is_stranger(token):
-            await self._count_stranger(scope)
+    async def _authenticate(self, scope: Scope, token: str) -> Principal:
+        if self._count_stranger is None or not self._authenticator.is_stranger(token):
+            return await self._authenticator.authenticate(token)
+        take_back = await self._count_stranger(scope)
+        try:
+            return await self._authenticator.authenticate(token)
+        except ServiceUnavailable:
+            take_back()
+            raise
 
 
 def _bearer_token(scope: Scope) -> str:

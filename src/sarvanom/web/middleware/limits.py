@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -88,8 +89,8 @@ class LimitMiddleware:
 class StrangerLimit:
     """Counts credentials of which crud has to be asked for the first time: as many as anonymous requests, by address.
 
-    They are counted apart, so that whoever has none cannot keep those out who have a good one. One that turns out to be
-    good for nothing is an anonymous request too.
+    They are counted apart, so that whoever has none cannot keep those out who have a good one, and by each gateway alone.
+    One that turns out to be good for nothing is an anonymous request too.
     """
 
     def __init__(self, store: LimitStore, policy: LimitPolicy) -> None:
@@ -97,15 +98,17 @@ class StrangerLimit:
         quota = LimitRules(policy).rule(RouteClass.READS, None).requests
         self._rule = Rule(quota, None, None)
 
-    async def __call__(self, scope: Scope) -> None:
-        """Count one; raises `RateLimited`."""
+    async def __call__(self, scope: Scope) -> Callable[[], None]:
+        """Count one, and return what takes that back; raises `RateLimited`."""
         quota, client = self._rule.requests, scope["client"]
         if quota is None:
-            return
+            return lambda: None
         key = f"strangers:{caller_of(None, client[0] if client else None)}"
-        verdict = await self._store.admit(Demand((Charge(quota, key),)))
+        demand = Demand((Charge(quota, key),), is_local=True)
+        verdict = await self._store.admit(demand)
         if verdict.refused_by is not None:
             raise _refusal(quota, verdict.retry_in, limit_headers(self._rule, verdict))
+        return partial(self._store.withdraw, demand)
 
 
 def _told(headers: Headers) -> dict[str, str]:

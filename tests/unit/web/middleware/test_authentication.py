@@ -1,5 +1,7 @@
 """A bearer token is looked at before anything else, and nobody is let in without one."""
 
+from collections.abc import Callable
+
 import pytest
 from starlette.types import Scope
 
@@ -8,7 +10,7 @@ from sarvanom.security.limits import LimitPolicy
 from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import InvalidHeader, RateLimited, ServiceUnavailable, Unauthorized
 from sarvanom.web.authorization import PRINCIPAL, principal_of
-from sarvanom.web.middleware.authentication import AuthenticationMiddleware
+from sarvanom.web.middleware.authentication import REFUSAL, AuthenticationMiddleware
 from sarvanom.web.middleware.identity import IdentityMiddleware
 from sarvanom.web.middleware.limits import LimitMiddleware, StrangerLimit
 from sarvanom.web.proofs import PROOF
@@ -43,7 +45,7 @@ class Authenticating:
         self.tokens.append(f"{token} of {principal.subject}")
 
 
-async def nobody_counts(_: Scope) -> None:
+async def nobody_counts(_: Scope) -> Callable[[], None]:
     raise AssertionError
 
 
@@ -131,6 +133,18 @@ async def test_strange_token_is_counted_before_anybody_is_asked() -> None:
             await ask(edge, http_scope(path="/users"))
     authenticating.error = None
     assert (await ask(edge, bearer("a"))).headers["x-ratelimit-remaining-requests"] == "99"
+
+
+async def test_strange_token_is_not_counted_when_nobody_can_be_asked() -> None:
+    authenticating, app = Authenticating(ServiceUnavailable("away")), Replying()
+    authenticating.strange = {"a"}
+    edge = AuthenticationMiddleware(app, authenticating, [], StrangerLimit(MemoryLimits(), LimitPolicy(anonymous=3)))
+    for _ in range(10):
+        await ask(edge, bearer("a"))
+    assert [isinstance(scope[REFUSAL], ServiceUnavailable) for scope in app.scopes] == [True] * 10
+    authenticating.error = None
+    await ask(edge, bearer("a"))
+    assert principal_of(app.scopes[-1]) is ADA
 
 
 async def test_other_scopes_pass() -> None:

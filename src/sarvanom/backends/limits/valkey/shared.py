@@ -80,6 +80,12 @@ class SharedLimits(LimitStore):
         self._local.release(demand)
         self._note_change(demand)
 
+    def withdraw(self, demand: Demand) -> None:
+        """Give everything back here; raises `ValueError` if the others know of it."""
+        if not demand.is_local:
+            raise ValueError("What all gateways have counted cannot be withdrawn")
+        self._local.withdraw(demand)
+
     async def strike(self, key: str, penalty: Penalty) -> float:
         """Count for all gateways, and here for when Valkey is away."""
         answer = await self._ask_about_strikes(key, penalty)
