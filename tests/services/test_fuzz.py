@@ -21,7 +21,8 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
 def test_whatever_is_sent_nothing_fails_and_the_services_are_well_afterwards(judge: Judge) -> None:
     """The fuzzer got somewhere, too: past the parser of HTTP, past who asks, and past the parser of JSON.
 
-    It drafts the same requests every time, for how far it gets is no matter of luck; `python -m tests.fuzz` drafts others.
+    It drafts the same requests every time, for how far it gets is no matter of luck; `python -m tests.fuzz` drafts
+    others.
     """
 
     @settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))

@@ -89,8 +89,8 @@ class LimitMiddleware:
 class StrangerLimit:
     """Counts credentials of which crud has to be asked for the first time: as many as anonymous requests, by address.
 
-    They are counted apart, so that whoever has none cannot keep those out who have a good one, and by each gateway alone.
-    One that turns out to be good for nothing is an anonymous request too.
+    They are counted apart, so that whoever has none cannot keep those out who have a good one, and by each gateway
+    alone. One that turns out to be good for nothing is an anonymous request too.
     """
 
     def __init__(self, store: LimitStore, policy: LimitPolicy) -> None:
