@@ -21,7 +21,7 @@ def percent(share: float | None) -> str:
     if share is None:
         return UNKNOWN
     if 0 < share < 0.0005:
-        return "<0.1 %"
+        return "<.1 %"
     return f"{100 * share:.1f} %" if share < 0.0995 else f"{100 * share:.0f} %"
 
 
@@ -37,7 +37,7 @@ def seconds(estimate: Estimate | None) -> str:
     elif value < 0.9995:
         text = f"{value * 1e3:.0f} ms"
     else:
-        text = f"{value:.1f} s"
+        text = f"{value:.1f} s" if value < 9.95 else f"{value:.0f} s"
     return f">{text}" if estimate.is_beyond else text
 
 
@@ -45,11 +45,13 @@ def size(count: float | None) -> str:
     """Return a number of bytes."""
     if count is None:
         return UNKNOWN
-    for unit in ("bytes", "KiB", "MiB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 9.95 else f"{count:.1f} {unit}"
+    if count < 1000:
+        return f"{count:.0f} bytes"
+    for unit in ("KiB", "MiB", "GiB"):
         count /= 1024
-    return f"{count:,.1f} GiB"
+        if count < 999.5 or unit == "GiB":
+            break
+    return f"{count:.1f} {unit}" if count < 9.95 else f"{count:,.0f} {unit}"
 
 
 def whole(count: float | None) -> str:

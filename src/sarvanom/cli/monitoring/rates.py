@@ -11,9 +11,9 @@ from sarvanom.cli.monitoring.readings import Reading, Series
 def rates_between(before: Reading, now: Reading) -> dict[Series, float]:
     """Return how much each counter of a worker grew, per second.
 
-    A worker that was started anew counts from 0 again: its start is another, or any of its counters has fallen. Then all
-    that they say now is taken for growth, as Prometheus's `rate` does it for each series by itself. A series that was not
-    there before was 0.
+    A worker that was started anew counts from 0 again: its start is another, or any of its counters has fallen. Then
+    all that they say now is taken for growth, as Prometheus's `rate` does it for each series by itself. A series that
+    was not there before was 0.
     """
     seconds = now.at - before.at
     if seconds <= 0:
@@ -72,7 +72,7 @@ class Estimate(NamedTuple):
 def quantile(q: float, buckets: Mapping[float, float]) -> Estimate | None:
     """Return the quantile `q`, 0 < q <= 1, of what is counted up to each bound of `buckets`; None if nothing is.
 
-    By the rules of Prometheus's `histogram_quantile` for classic histograms (`BucketQuantile` in its promql/quantile.go):
+    By the rules of Prometheus's `histogram_quantile` for classic histograms (`BucketQuantile` in promql/quantile.go):
     what is in a bucket is taken to be spread evenly over it, the lowest begins at 0 if its bound is above that, counts
     that fall are raised to those before them, and without a bucket up to infinity there is no answer.
     """

@@ -28,9 +28,7 @@ class MetricsTokens:
         if self._given:
             return "the token was that of SARVANOM_METRICS_TOKEN"
         if not is_loopback(url):
-            return (
-                "there was no token, for that of the data folder is for this machine alone: set SARVANOM_METRICS_TOKEN"
-            )
+            return "there was no token: set SARVANOM_METRICS_TOKEN; that of the data folder is for this machine alone"
         if self._kept:
             return f"the token was that in {self._file}"
         return (
