@@ -78,11 +78,19 @@ async def _show(url: str, settings: GatewaySettings, interval: float, console: C
         snapshot = await _first_look(monitor)
         with Live(Screen(snapshot, is_live=True), console=console, screen=True, auto_refresh=False) as live:
             loop.add_signal_handler(signal.SIGWINCH, live.refresh)
+            loop.add_signal_handler(signal.SIGTSTP, _suspend, live)
             due = loop.time()
             while True:
                 due = max(due + interval, loop.time())
                 await asyncio.sleep(due - loop.time())
                 live.update(Screen(await monitor.look(), is_live=True), refresh=True)
+
+
+def _suspend(live: Live) -> None:
+    """Stop as Ctrl-Z asks for, with the screen of before; go on when a shell says so."""
+    live.stop()
+    signal.raise_signal(signal.SIGSTOP)
+    live.start(refresh=True)
 
 
 async def _look_twice(url: str, settings: GatewaySettings, interval: float) -> Snapshot:

@@ -41,14 +41,12 @@ class Screen:
         services = self._services(width)
         facts = [line for label, facts in self._facts() for line in fill_lines(label, facts, width)]
         parts = [[self._title(width)], services, facts]
-        taken = sum(map(len, parts))
-        room = _MOST_ROUTES + 2 if height is None else height - taken - 2
-        routes = self._routes(width, room - 1)
+        room = _MOST_ROUTES if height is None else height - sum(map(len, parts)) - 2
+        routes = self._routes(width, room)
         if len(routes) > 1:
             parts.append([*routes, _cut(Text(_ESTIMATES, "dim"), width)])
-        spare = len(parts) if height is None else height - sum(map(len, parts))
-        lines = list(_joined(parts, has_gaps=spare >= len(parts) - 1))
-        return lines[:height]
+        has_gaps = height is None or height - sum(map(len, parts)) >= len(parts) - 1
+        return list(_joined(parts, has_gaps=has_gaps))[:height]
 
     def _title(self, width: int) -> Text:
         snapshot = self._snapshot
@@ -83,7 +81,7 @@ class Screen:
     def _routes(self, width: int, most: int) -> list[Text]:
         """Return the busiest routes of the gateway, as callers know them; those of crud while the gateway is away."""
         observed = self._snapshot.gateway if self._snapshot.gateway.readings else self._snapshot.crud
-        routes = busiest_routes(observed)[: max(0, most - 1)]
+        routes = busiest_routes(observed)[: max(0, most)]
         names = Column(f"routes of {observed.service}", 0, [(one_line(name), "") for name, _ in routes])
         return draw_table(names, _traffic_columns([traffic for _, traffic in routes]), width)
 
