@@ -19,7 +19,13 @@ class Terminal:
     """Runs a command that draws whole screens, each from the upper left corner, and keeps all that it writes."""
 
     def __init__(
-        self, command: Sequence[str | Path], folder: Path, environment: Mapping[str, str], rows: int, columns: int
+        self,
+        command: Sequence[str | Path],
+        folder: Path,
+        environment: Mapping[str, str],
+        rows: int,
+        columns: int,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self._ours, theirs = pty.openpty()
         self.written = b""
@@ -27,7 +33,7 @@ class Terminal:
         self.process = subprocess.Popen(
             ["setsid", "--ctty", *command],  # so that Ctrl-C reaches it
             cwd=folder,
-            env={**environment, "TERM": "xterm-256color"},
+            env={**_without_terminal(environment), "TERM": "xterm-256color", **(variables or {})},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -80,11 +86,22 @@ class Terminal:
 
 @contextlib.contextmanager
 def terminal(
-    command: Sequence[str | Path], folder: Path, environment: Mapping[str, str], rows: int = 30, columns: int = 110
+    command: Sequence[str | Path],
+    folder: Path,
+    environment: Mapping[str, str],
+    rows: int = 30,
+    columns: int = 110,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Terminal]:
-    """Run a command in a terminal of this size, and end it."""
-    running = Terminal(command, folder, environment, rows, columns)
+    """Run a command in a terminal of this size, and end it; `variables` are what a person has set about terminals."""
+    running = Terminal(command, folder, environment, rows, columns, variables)
     try:
         yield running
     finally:
         running.close()
+
+
+def _without_terminal(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what the environment of the tests says of another terminal, which pytest-xdist sets."""
+    others = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE")
+    return {name: value for name, value in environment.items() if name not in others}

@@ -140,17 +140,17 @@ def test_rates_times_seconds_are_what_was_asked(watched: RunningProcess, client:
 def test_numbers_move_while_requests_come(watched: RunningProcess, client: httpx2.Client) -> None:
     with terminal(TOP, watched.data_dir, environment(settings_of(watched))) as screen:
         until(lambda: screen.line("store").startswith("store available"))
-        until(lambda: 0 < rate_of(screen, "gateway") < 10)  # nobody asks but the looks themselves
+        until(lambda: 0 < rate_of(screen, "gateway") < 5)  # nobody asks but the looks themselves
         assert "p50" in screen.lines()[2]
         began = number(screen.line("store"), r"revision ([\d,]+)")
         with traffic(watched, "moving"), client.stream("GET", "/changes", headers={"Accept": "text/event-stream"}):
-            until(lambda: rate_of(screen, "gateway") > 15)
-            until(lambda: rate_of(screen, "crud") > 15)
-            until(lambda: rate_of(screen, "POST /users") > 3)
+            until(lambda: rate_of(screen, "gateway") > 6)
+            until(lambda: rate_of(screen, "crud") > 6)
+            until(lambda: rate_of(screen, "POST /users") > 1)
             until(lambda: re.match(r"GET /cache/\{key\} [\d.]+ 0.0 % 100 %", screen.line("GET /cache/{key}")))
             until(lambda: screen.line("watch").startswith("watch 1 watcher · slowest "))
-            until(lambda: number(screen.line("store"), r"([\d.]+) commits/s") > 3)
-            until(lambda: number(screen.line("store"), r"([\d.]+) changes/s") > 1)
+            until(lambda: number(screen.line("store"), r"([\d.]+) commits/s") > 1)
+            until(lambda: number(screen.line("store"), r"([\d.]+) changes/s") > 0.5)
             until(lambda: screen.line("cache").startswith("cache 0.0 % hits · "))
             until(lambda: number(screen.line("store"), r"revision ([\d,]+)") > began)
             assert screen.line("upstream") == "upstream 1 of 1 instance healthy"
@@ -158,7 +158,7 @@ def test_numbers_move_while_requests_come(watched: RunningProcess, client: httpx
             assert any("estimate" in line for line in screen.lines())
         httpx2.get(f"{watched.gateway_url}/users", headers={"Authorization": "Bearer nobody"})
         until(lambda: number(screen.line("refused"), r"by authentication ([\d.]+)/s") > 0)
-        until(lambda: 0 < rate_of(screen, "gateway") < 10)
+        until(lambda: 0 < rate_of(screen, "gateway") < 5)
         newest = client.get("/changes", params={"since": 0, "limit": 1000}).json()["data"]["items"][-1]["revision"]
         until(lambda: number(screen.line("store"), r"revision ([\d,]+)") == newest)
         screen.press(b"\x03")
@@ -172,12 +172,12 @@ def test_numbers_move_while_requests_come(watched: RunningProcess, client: httpx
 def test_a_worker_that_is_started_anew_counts_from_nothing(watched: RunningProcess) -> None:
     with terminal(TOP, watched.data_dir, environment(settings_of(watched))) as screen:
         with traffic(watched, "killed"):
-            until(lambda: rate_of(screen, "gateway") > 15)
+            until(lambda: rate_of(screen, "gateway") > 6)
             victim = next(pid for pid, service in children(watched).items() if service == "crud")
             os.kill(victim, signal.SIGKILL)
             until(lambda: "crud 1, 1 unreachable" in screen.line("workers"))
             until(lambda: screen.line("workers") == "workers gateway 2 · crud 2")
-            until(lambda: rate_of(screen, "crud") > 15)
+            until(lambda: rate_of(screen, "crud") > 6)
         shown = [float(one.replace(",", "")) for one in re.findall(r"crud +(-?[\d,.]+)", screen.text())]
         assert len(shown) > 3
         assert all(0 <= one < 1000 for one in shown)
@@ -195,9 +195,9 @@ def test_a_terminal_may_be_made_smaller(watched: RunningProcess, rows: int, colu
 
 
 def test_without_colours_there_are_none(watched: RunningProcess) -> None:
-    for name, has_colours in (("NO_COLOR", False), ("OTHER", True)):
-        settings = settings_of(watched, SARVANOM_CRUD_URLS="http://127.0.0.1:9")
-        with terminal(TOP, watched.data_dir, {**environment(settings), name: "1"}) as screen:
+    settings = settings_of(watched, SARVANOM_CRUD_URLS="http://127.0.0.1:9")
+    for variables, has_colours in (({"NO_COLOR": "1"}, False), ({}, True)):
+        with terminal(TOP, watched.data_dir, environment(settings), variables=variables) as screen:
             until(lambda: "away" in screen.line("crud at"))
             assert (COLOURED.search(screen.written) is not None) is has_colours
 
