@@ -48,9 +48,9 @@ def _check_interval(_context: click.Context, _parameter: click.Parameter, second
 def top_command(url: str, interval: float, *, once: bool, **flags: Any) -> None:
     """Show requests, latency, errors, the store and watchers of a running system, live.
 
-    It reads /metrics of gateway and crud, by SARVANOM_METRICS_TOKEN or the file metrics-token in the data folder, which
-    counts among their requests. Latencies are estimates from the buckets of histograms. Ctrl-C ends it. A snapshot ends
-    with status 1 if something could not be read.
+    It reads /metrics of gateway and crud, which counts among their requests, by SARVANOM_METRICS_TOKEN or the file
+    metrics-token in the data folder. Latencies are estimates from the buckets of histograms. Ctrl-C ends it. A snapshot
+    ends with status 1 if something could not be read.
     """
     settings = load_settings(GatewaySettings, flags)
     console = _console()
