@@ -19,6 +19,7 @@ from sarvanom.shared.tls import follow_client
 from tests.harness.certificates import Authority, Pair
 from tests.harness.identity import ADMIN_KEY, SigningTransport
 from tests.harness.system import RunningProcess, free_port
+from tests.services.commands import run
 from tests.services.raw_http import parse
 
 PATIENCE = 20.0
@@ -117,6 +118,22 @@ async def test_a_whole_system_speaks_tls(secure: RunningProcess, authority: Auth
         await until(lambda: "SarvanOM is up" in secure.log.read_text())
     for port in (secure.gateway_port, secure.crud_port):
         assert f"https://127.0.0.1:{port}" in secure.log.read_text()
+
+
+def test_top_reads_both_services_over_tls(secure: RunningProcess, authority: Authority, files: dict[str, str]) -> None:
+    settings = {
+        "SARVANOM_DATA_DIR": str(secure.data_dir),
+        "SARVANOM_URL": f"https://127.0.0.1:{secure.gateway_port}",
+        "SARVANOM_CRUD_URLS": f"https://127.0.0.1:{secure.crud_port}",
+        "SSL_CERT_FILE": str(authority.file),
+    }
+    hop = {name: files[name] for name in ("SARVANOM_CRUD_CA", "SARVANOM_HOP_CERTIFICATE", "SARVANOM_HOP_KEY")}
+    top = ["top", "--once", "--interval", "0.5"]
+    ran = run(top, secure.data_dir, settings | hop)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "store     available · revision " in ran.stdout
+    stranger = run(top, secure.data_dir, settings | {"SARVANOM_CRUD_CA": files["SARVANOM_CRUD_CA"]})
+    assert (stranger.returncode, "crud at https://" in stranger.stdout) == (1, True)
 
 
 @pytest.mark.parametrize(("target", "status"), [("/health#x", 400), ("/" + "x" * 40_000, 414)])

@@ -5,7 +5,6 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -74,19 +73,25 @@ def _used_key(url: str, api_key: str | None) -> str:
     )
 
 
+def url_option() -> click.Option:
+    """Return the option `--url`."""
+    return click.Option(
+        ["--url"],
+        envvar="SARVANOM_URL",
+        show_envvar=True,
+        default=lambda: load_settings(ClientSettings, {}).url,
+        callback=_check_url,
+        help="The gateway, http://127.0.0.1:8000 if nothing else is set.",
+    )
+
+
 def gateway_options() -> list[click.Option]:
     """Return the options `--url` and `--api-key`."""
-    option = partial(click.Option, show_envvar=True)
     return [
-        option(
-            ["--url"],
-            envvar="SARVANOM_URL",
-            default=lambda: load_settings(ClientSettings, {}).url,
-            callback=_check_url,
-            help="The gateway, http://127.0.0.1:8000 if nothing else is set.",
-        ),
-        option(
+        url_option(),
+        click.Option(
             ["--api-key"],
+            show_envvar=True,
             envvar="SARVANOM_API_KEY",
             default=lambda: load_settings(ClientSettings, {}).api_key,
             callback=_check_api_key,
