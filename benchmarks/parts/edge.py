@@ -87,7 +87,7 @@ async def _measure() -> list[EdgeCost]:
         max_body_bytes=2**20,
         limits=limits,
         limit_policy=WIDE,
-        inspection=Inspection(Inspector(), {Profile.STRICT: Mode.BLOCK, Profile.FREE: Mode.DETECT}, []),
+        inspection=Inspection(Inspector(), {Profile.STRICT: Mode.BLOCK, Profile.FREE: Mode.DETECT}),
     )
     between = crud_edge(statements)
     gateway = _service(guarded, statements), _service(_unguarded(guarded), _Unsigned(b""))

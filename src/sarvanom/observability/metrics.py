@@ -11,6 +11,7 @@ from sarvanom.shared.observations import (
     CacheMeasured,
     CacheRead,
     ConnectionsCounted,
+    ConnectionsTurnedAway,
     ContentFound,
     ErrorUnforeseen,
     LeaseState,
@@ -20,6 +21,7 @@ from sarvanom.shared.observations import (
     Observation,
     PoolState,
     PoolWaited,
+    RequestRefused,
     RequestServed,
     RequestsUnderWay,
     StoreMeasured,
@@ -90,12 +92,10 @@ class Metrics:
         state, count, spread = self._state, self._count, self._spread
         state(RequestsUnderWay, "sarvanom_http_requests_in_progress", "Requests under way", "requests")
         self._level(ConnectionsCounted, "sarvanom_http_connections", "Connections that are open", "connections")
-        count(
-            ConnectionsCounted,
-            "sarvanom_http_connections_refused",
-            "Connections turned away because there were too many",
-            by="refused",
-        )
+        away = "sarvanom_http_connections_refused"
+        count(ConnectionsTurnedAway, away, "Connections turned away because there were too many", by="count")
+        refused = "What came and could not be served as a request"
+        count(RequestRefused, "sarvanom_http_requests_refused", refused, ("code",))
         count(ErrorUnforeseen, "sarvanom_unhandled_errors", "Errors that nobody foresaw")
         spread(LoopLagged, "sarvanom_event_loop_lag_seconds", "How late the event loop ran a timer", "seconds")
 

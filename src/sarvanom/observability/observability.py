@@ -1,10 +1,11 @@
-"""What listens in one process of a service, put together: metrics, and traces if they are on."""
+"""What listens in one process of a service, put together: lines, metrics, and traces if they are on."""
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from sarvanom.observability.event_lines import write_event_lines
 from sarvanom.observability.exposition import Exposition
 from sarvanom.observability.loop_lag import LoopLag
 from sarvanom.observability.metrics import Metrics
@@ -44,6 +45,7 @@ class Observability:
 
     async def start(self, reports: Sequence[Report] = ()) -> None:
         """Begin to listen, and to ask for states."""
+        self._stack.callback(write_event_lines())
         self.metrics.listen()
         self._stack.callback(self.metrics.stop)
         for report in (lambda: (self.under_way,), *reports):

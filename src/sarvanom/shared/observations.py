@@ -101,16 +101,36 @@ class RequestsUnderWay(Observation):
 
 
 @dataclass(slots=True)
+class RequestRefused(Observation):
+    """What came is no request that could be served, so that no route has seen it; `code` is that of the error."""
+
+    code: str
+    status: int
+    reason: str
+    request_id: str
+
+
+@dataclass(slots=True)
 class ConnectionsCounted(Observation):
-    """How many connections are open, and how many were turned away since the last look."""
+    """How many connections are open."""
 
     connections: int
-    refused: int
+
+
+@dataclass(slots=True)
+class ConnectionsTurnedAway(Observation):
+    """Connections were turned away since the last look, because so many were open."""
+
+    count: int
+    open: int
 
 
 @dataclass(slots=True)
 class ErrorUnforeseen(Observation):
-    """An exception that nobody foresaw; whoever tells of it has logged it."""
+    """An exception that nobody foresaw, and in the midst of what."""
+
+    error: Exception
+    work: str
 
 
 @dataclass(slots=True)
@@ -175,11 +195,18 @@ class LimitState(Observation):
 
 @dataclass(slots=True)
 class ContentFound(Observation):
-    """A text that looks like an attack; nothing of the text."""
+    """A text that looks like an attack, and what was done; nothing of the text.
+
+    `pointer` says where it stood in the request, `sha256` and `length`, in characters, which text it was.
+    """
 
     family: str
+    rules: tuple[str, ...]
+    pointer: str
     profile: str
     action: str
+    sha256: str
+    length: int
 
 
 @dataclass(slots=True)
