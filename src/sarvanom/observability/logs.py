@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from textwrap import indent
 from typing import Any, BinaryIO, Final, Literal
 
 import orjson
@@ -21,8 +22,10 @@ current_request_id: ContextVar[str] = ContextVar("sarvanom_request_id", default=
 """The request that the running task serves; empty outside of one."""
 
 _JSON = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
-# What would let a value move a terminal's cursor or forge a line.
-_ESCAPED = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
+# What would let a value move a terminal's cursor, turn its text around or forge a line.
+_UNSAFE = (*range(32), *range(127, 160), *range(0x200E, 0x2010), *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_ESCAPED = {code: repr(chr(code))[1:-1] for code in _UNSAFE}
+_ESCAPED_IN_LINES = {code: text for code, text in _ESCAPED.items() if code != ord("\n")}
 type Render = Callable[[WrappedLogger, str, EventDict], bytes]
 _SOON_SECONDS: Final = 0.05
 _WHOLE_BYTES: Final = 4096
@@ -102,8 +105,9 @@ def _console_renderer(stream: BinaryIO) -> Render:
 
 
 def _console_value(key: str, value: object) -> object:
-    if isinstance(value, str) and key != "exception":
-        return value.translate(_ESCAPED)
+    if isinstance(value, str):
+        # No line of a traceback, which may end with what a caller sent, begins as a line of the log does.
+        return indent(value.translate(_ESCAPED_IN_LINES), "  ") if key == "exception" else value.translate(_ESCAPED)
     if key == "timestamp" and isinstance(value, datetime):
         return value.isoformat(timespec="milliseconds")
     return value

@@ -29,6 +29,10 @@ class Unprintable:
         raise RuntimeError("no")
 
 
+def fail_with(text: str) -> None:
+    raise ValueError(text)
+
+
 def fail(password: str) -> None:
     raise ValueError("why")
 
@@ -226,6 +230,19 @@ def test_no_value_can_forge_a_line_or_steer_the_terminal() -> None:
         assert len(text.splitlines()) == 1
         assert "\x1b" not in text
     assert "\x9b" not in text
+
+
+def test_an_exception_can_neither() -> None:
+    stream = configured(format="console")
+    try:
+        fail_with("x\n2026-01-01 [info] forged \x1b[2J\r\u202e")
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    first, *rest = stream.getvalue().decode().splitlines()
+    assert " failed " in first
+    assert any("forged" in line for line in rest)
+    assert all(line.startswith("  ") for line in rest)
+    assert not {"\x1b", "\r", "\u202e"} & set(stream.getvalue().decode())
 
 
 def test_a_caller_may_say_when_it_was() -> None:
