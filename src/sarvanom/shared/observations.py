@@ -142,7 +142,7 @@ class LoopLagged(Observation):
 
 @dataclass(slots=True)
 class UpstreamAttempted(Observation):
-    """A request was sent to an instance of crud; `outcome` is a class of statuses, or how it failed."""
+    """A request was sent to an instance of crud; `outcome` is a class of statuses, how it failed, or `cancelled`."""
 
     instance: str
     method: str
