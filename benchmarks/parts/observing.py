@@ -43,7 +43,7 @@ from sarvanom.web.service import Middleware, Service
 REQUESTS: Final = 250
 TRIES: Final = 60
 """Many short ones: on a machine that does other things too, some of them are not disturbed."""
-UNSAMPLED: Final = TraceEntrance(0.0, follows_callers=False)
+UNSAMPLED: Final = TraceEntrance(0.0, bytes(32), follows_callers=False)
 CALLER: Final = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
 
 

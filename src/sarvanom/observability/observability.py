@@ -16,17 +16,21 @@ from sarvanom.shared.observations import Report, RequestsUnderWay, offer
 
 @dataclass(frozen=True, slots=True)
 class TraceSettings:
-    """Where traces go (None: there are none), which share is recorded, and whether callers decide for their own."""
+    """Where traces go (None: there are none), which share is recorded, and whether callers decide for their own.
 
-    endpoint: str | None = None
-    ratio: float = 0.0
-    follows_callers: bool = False
+    All services that are to record the same traces have the same `key`.
+    """
+
+    endpoint: str | None
+    ratio: float
+    key: bytes
+    follows_callers: bool
 
     def entrance(self) -> TraceEntrance | None:
         """Return where requests enter a trace; None if there are none."""
         if self.endpoint is None:
             return None
-        return TraceEntrance(self.ratio, follows_callers=self.follows_callers)
+        return TraceEntrance(self.ratio, self.key, follows_callers=self.follows_callers)
 
 
 class Observability:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from sarvanom.backends.identity.secret_files import internal_secret, metrics_token
 from sarvanom.observability.observability import Observability, TraceSettings
+from sarvanom.observability.sampling import SAMPLING
 from sarvanom.observability.siblings import Place
 from sarvanom.security.derived_keys import derive_key
 from sarvanom.security.inspection.findings import Mode
@@ -63,7 +64,8 @@ def create_app(settings: GatewaySettings | None = None, place: Place | None = No
     keys = ApiKeys(questions.find_key, lease=settings.lease_seconds)
     tokens = GatewayTokens(secret, questions, limits, _token_settings(settings))
 
-    traces = TraceSettings(settings.otlp_endpoint, settings.trace_sample, settings.trace_follow_callers)
+    sampling = derive_key(secret, SAMPLING)
+    traces = TraceSettings(settings.otlp_endpoint, settings.trace_sample, sampling, settings.trace_follow_callers)
     observability = Observability("gateway", version("sarvanom"), place or Place(), traces)
 
     def report() -> Iterator[Observation]:
