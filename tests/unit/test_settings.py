@@ -293,8 +293,10 @@ def test_traces_go_to_a_url(url: str) -> None:
         "http://c:0",
         "http://",
         "http://c/a b",
-    ]
-    + ["http://u:hunter2@c", "http://c/?key=hunter2", "http://c#hunter2"],
+        "http://u:hunter2@c",
+        "http://c/?key=hunter2",
+        "http://c#hunter2",
+    ],
 )
 def test_what_is_no_collectors_url_is_refused_and_not_shown(url: str) -> None:
     with pytest.raises(BadSettings) as refused:

@@ -68,7 +68,7 @@ class AccessLines:
 def write_access_lines(write: WriteLine, *, service: str, share: float) -> Callable[[], None]:
     """Write lines from now on, if their level is logged: info for the gateway, debug for crud; return what ends it."""
     level = "info" if service == "gateway" else "debug"
-    if share <= 0 or not structlog.get_logger().is_enabled_for(logging.getLevelNamesMapping()[level.upper()]):
+    if not structlog.get_logger().is_enabled_for(logging.getLevelNamesMapping()[level.upper()]):
         return lambda: None
     lines = AccessLines(write, service=service, level=level, share=share)
     return listen(RequestServed, lines.add)

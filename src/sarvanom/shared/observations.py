@@ -178,7 +178,10 @@ class AuthenticationDecided(Observation):
 
 @dataclass(slots=True)
 class LimitDecided(Observation):
-    """Whether the limits admitted a request; `quota` is the one that refused it, or `none`."""
+    """Whether the limits admitted a request; `quota` is the one that refused it, or `none`.
+
+    `route_class` is what was asked for, or `strangers` for a key that nobody was asked about.
+    """
 
     route_class: str
     decision: Literal["admitted", "refused"]

@@ -153,3 +153,13 @@ async def test_a_worker_that_hangs_is_missed_after_a_second(tmp_path: Path) -> N
     assert (payloads, missing) == ([[]], 1)
     server.close()
     await server.wait_closed()
+
+
+async def test_a_worker_that_reads_no_answer_does_not_keep_another_from_stopping(tmp_path: Path) -> None:
+    siblings = Siblings(Place(0, 2, tmp_path), "crud", lambda: ["x" * 50_000_000])
+    await siblings.start()
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "crud-0", limit=10)
+    assert await reader.read(1)
+    async with asyncio.timeout(2):
+        await siblings.aclose()
+    writer.close()

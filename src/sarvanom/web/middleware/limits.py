@@ -105,6 +105,7 @@ class StrangerLimit:
         key = f"strangers:{caller_of(None, client[0] if client else None)}"
         verdict = await self._store.admit(Demand((Charge(quota, key),)))
         if verdict.refused_by is not None:
+            tell(LimitDecided("strangers", "refused", quota.name))
             raise _refusal(quota, verdict.retry_in, limit_headers(self._rule, verdict))
 
 
