@@ -16,6 +16,8 @@ from sarvanom.shared.observations import (
     PoolState,
     RequestServed,
     StoreMeasured,
+    UpstreamAttempted,
+    UpstreamState,
     WritesCommitted,
     offer,
     tell,
@@ -99,6 +101,28 @@ def test_states_are_those_of_the_moment_and_added_up() -> None:
     assert value(both, "sarvanom_db_pool_waiting") == 4
     assert value(one, "sarvanom_db_pool_connections", state="in_use") == 2
     assert not [sample for sample in none if sample.name.startswith("sarvanom_db_pool_connections")]
+
+
+def test_instances_that_are_gone_are_forgotten_once_their_last_numbers_were_read() -> None:
+    metrics = Metrics("gateway")
+    metrics.listen()
+    known: list[str] = []
+    end = offer(lambda: [UpstreamState(url, True, 0) for url in known])
+
+    def read() -> dict[str, float]:
+        found = [one for one in samples_of(exposed(metrics)) if one.name == "sarvanom_upstream_attempts_total"]
+        return {one.labels["instance"]: one.value for one in found}
+
+    for number in range(1000):
+        known[:] = ["http://stays", f"http://10.0.0.{number}"]
+        for url in known:
+            tell(UpstreamAttempted(url, "GET", 200, "2xx", 0.01, None))
+        found = read()
+        assert (found["http://stays"], found[known[1]]) == (number + 1, 1)
+        assert number == 0 or found[f"http://10.0.0.{number - 1}"] == 1
+        assert len(found) <= 3
+    end()
+    metrics.stop()
 
 
 def test_a_database_that_is_away_keeps_its_last_revision() -> None:
