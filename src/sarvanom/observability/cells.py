@@ -6,7 +6,7 @@ written by one thread, and read by another without harm: a number is replaced wh
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -92,7 +92,7 @@ class Family[C: Number | Distribution](ABC):
             found = self.cells[values] = self._make()
         return found
 
-    def forget_gone(self, known: Set[str]) -> None:
+    def forget_gone(self, known: set[str]) -> None:
         """Forget the cells whose first label is not known, at the second time: their last values were read by then."""
         gone = {values[0] for values in self.cells} - known
         for values in [values for values in self.cells if values[0] in gone & self._gone]:
