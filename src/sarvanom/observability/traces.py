@@ -34,6 +34,7 @@ from opentelemetry.semconv.attributes.http_attributes import (
     HTTP_REQUEST_METHOD,
     HTTP_RESPONSE_STATUS_CODE,
     HTTP_ROUTE,
+    HttpRequestMethodValues,
 )
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.trace import (
@@ -62,6 +63,7 @@ _SECONDS_TO_CLOSE: Final = 1
 """Less than what the supervisor leaves a service beyond the time for its requests."""
 _MOST_OF_AN_ANSWER: Final = 64 * 1024
 _UNFIT_STATUS: Final = 500
+_METHODS: Final = {method.value for method in HttpRequestMethodValues}
 _CLIENT_ERROR: Final = 400
 
 
@@ -157,12 +159,13 @@ class Traces:
     def _serve(self, request: RequestServed) -> None:
         if request.span is None:
             return
+        is_known = request.method in _METHODS
         attributes: Attributes = {
-            HTTP_REQUEST_METHOD: request.method,
+            HTTP_REQUEST_METHOD: request.method if is_known else HttpRequestMethodValues.OTHER.value,
             HTTP_RESPONSE_STATUS_CODE: request.status,
             "sarvanom.request_id": request.request_id,
         }
-        name = request.method
+        name = request.method if is_known else "HTTP"
         if request.route != "unmatched":
             attributes[HTTP_ROUTE] = request.route
             name = f"{name} {request.route}"
