@@ -94,7 +94,7 @@ async def _measure() -> list[EdgeCost]:
     crud = _service(between), _service(_unguarded(between))
     for case, method, path, body in (("get", "GET", "/users/ada", b""), ("create", "POST", "/users", BODY)):
         asked = scope_of(method, path, body, (b"authorization", b"Bearer " + key.encode()))
-        stated = statements.sign(SOMEBODY, method, path.encode(), asked["headers"][:1], body)
+        stated = statements.sign(SOMEBODY, method, path.encode(), asked["headers"], body)
         handed_on = scope_of(method, path, body, (HEADER, stated))
         at_gateway, at_crud = await _added(*gateway, asked, body), await _added(*crud, handed_on, body)
         costs.append(EdgeCost(case, at_gateway, at_crud))
