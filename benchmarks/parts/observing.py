@@ -75,10 +75,10 @@ async def _measure() -> list[ObservingCost]:
     costs = []
     with tempfile.TemporaryFile() as file:
         for case, method, path, body in (("get", "GET", "/users/ada", b""), ("create", "POST", "/users", BODY)):
-            asked = scope_of(method, path, body, (b"authorization", b"Bearer " + key.encode()))
+            asked = partial(scope_of, method, path, body, (b"authorization", b"Bearer " + key.encode()))
             handed_on = partial(_handed_on, statements, method, path, body)
             at = {
-                "gateway": [partial(_load_alone, app, lambda: asked, body) for app in gateway],
+                "gateway": [partial(_load_alone, app, asked, body) for app in gateway],
                 "crud": [partial(_load_alone, app, handed_on, body) for app in crud],
             }
             measured: dict[tuple[str, str], float] = {}

@@ -1,7 +1,7 @@
 """Lines of requests: what they hold, and which are written."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -36,8 +36,7 @@ def served(request_id: str = "r1", status: int = 200, *, is_aborted: bool = Fals
 
 def written(*requests: RequestServed, share: float = 1.0) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    write: Callable[[str, dict[str, Any]], None] = lambda _, line: found.append(line)  # noqa: E731
-    lines = AccessLines(write, service="gateway", level="info", share=share)
+    lines = AccessLines(lambda make_line: found.append(make_line()), service="gateway", level="info", share=share)
     for request in requests:
         lines.add(request)
     return found
