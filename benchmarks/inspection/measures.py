@@ -67,7 +67,7 @@ def throughput(inspector: Inspector, texts: Iterable[str], profile: Profile) -> 
 
 def body_microseconds(inspector: Inspector) -> float:
     """Return what the body of a create costs, its parsing included."""
-    inspection = Inspection(inspector, {Profile.STRICT: Mode.BLOCK, Profile.FREE: Mode.DETECT}, ())
+    inspection = Inspection(inspector, {Profile.STRICT: Mode.BLOCK, Profile.FREE: Mode.DETECT})
     body = json.dumps(_USER).encode()
 
     def inspect_many() -> None:

@@ -87,14 +87,14 @@ async def _measure() -> list[EdgeCost]:
         max_body_bytes=2**20,
         limits=limits,
         limit_policy=WIDE,
-        inspection=Inspection(Inspector(), {Profile.STRICT: Mode.BLOCK, Profile.FREE: Mode.DETECT}, []),
+        inspection=Inspection(Inspector(), {Profile.STRICT: Mode.BLOCK, Profile.FREE: Mode.DETECT}),
     )
     between = crud_edge(statements)
     gateway = _service(guarded, statements), _service(_unguarded(guarded), _Unsigned(b""))
     crud = _service(between), _service(_unguarded(between))
     for case, method, path, body in (("get", "GET", "/users/ada", b""), ("create", "POST", "/users", BODY)):
         asked = scope_of(method, path, body, (b"authorization", b"Bearer " + key.encode()))
-        stated = statements.sign(SOMEBODY, method, path.encode(), asked["headers"][:1], body)
+        stated = statements.sign(SOMEBODY, method, path.encode(), asked["headers"], body)
         handed_on = scope_of(method, path, body, (HEADER, stated))
         at_gateway, at_crud = await _added(*gateway, asked, body), await _added(*crud, handed_on, body)
         costs.append(EdgeCost(case, at_gateway, at_crud))

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from contextvars import Context
 from functools import partial
@@ -43,7 +43,8 @@ from sarvanom.web.service import Middleware, Service
 REQUESTS: Final = 250
 TRIES: Final = 60
 """Many short ones: on a machine that does other things too, some of them are not disturbed."""
-UNSAMPLED: Final = TraceEntrance(0.0, follows_callers=False)
+UNSAMPLED: Final = TraceEntrance(0.0, bytes(32), follows_callers=False)
+FOLLOWING: Final = TraceEntrance(0.0, bytes(32), follows_callers=True)
 CALLER: Final = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
 
 
@@ -70,14 +71,12 @@ async def _measure() -> list[ObservingCost]:
     hop = RetryingTransport(BalancingTransport(_OneInstance(), lambda _: _Constant()))
     relay = Relay(hop, statements, Recognition("benchmark", Path()))
     gateway = [_gateway(key, limits, relay, entrance) for entrance in (None, UNSAMPLED)]
-    crud = [_crud(statements, entrance) for entrance in (None, UNSAMPLED)]
+    crud = [_crud(statements, entrance) for entrance in (None, FOLLOWING)]
     costs = []
     with tempfile.TemporaryFile() as file:
         for case, method, path, body in (("get", "GET", "/users/ada", b""), ("create", "POST", "/users", BODY)):
-            asked = scope_of(method, path, body, (b"authorization", b"Bearer " + key.encode()))
-            stated = statements.sign(SOMEBODY, method, path.encode(), asked["headers"][:1], body)
-            handed_on = scope_of(method, path, body, (HEADER, stated))
-            handed_on["headers"].append(CALLER)
+            asked = partial(scope_of, method, path, body, (b"authorization", b"Bearer " + key.encode()))
+            handed_on = partial(_handed_on, statements, method, path, body)
             at = {
                 "gateway": [partial(_load_alone, app, asked, body) for app in gateway],
                 "crud": [partial(_load_alone, app, handed_on, body) for app in crud],
@@ -101,9 +100,18 @@ async def _measure() -> list[ObservingCost]:
     return costs
 
 
-async def _load_alone(app: ASGIApp, scope: Scope, body: bytes) -> float:
+def _handed_on(statements: Statements, method: str, path: str, body: bytes) -> Scope:
+    """Return what crud is asked; the statement is believed for a few seconds."""
+    scope = scope_of(method, path, body, (HEADER, b""))
+    *before, _ = scope["headers"]
+    stated = statements.sign(SOMEBODY, method, path.encode(), before, body)
+    scope["headers"] = [*before, (HEADER, stated), CALLER]
+    return scope
+
+
+async def _load_alone(app: ASGIApp, scope: Callable[[], Scope], body: bytes) -> float:
     """Measure in a context of its own, in which no trace is left from what was measured before."""
-    return await asyncio.create_task(load(app, scope, body, REQUESTS), context=Context())
+    return await asyncio.create_task(load(app, scope(), body, REQUESTS), context=Context())
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from sarvanom.security.api_keys import ANY_PREFIX, MAX_KEY_LENGTH
 from sarvanom.security.issuer_urls import check_issuer_url
@@ -11,7 +12,7 @@ from sarvanom.security.placeholders import MIN_LENGTH, is_placeholder
 
 _HOST = r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?"
 is_host = re.compile(rf"\*|{_HOST}").fullmatch
-_is_plain_url = re.compile(rf"https?://({_HOST})(:[0-9]{{1,5}})?(/[A-Za-z0-9/._~-]*)?").fullmatch
+_is_plain_url = re.compile(r"https?://([A-Za-z0-9._-]+|\[[^][]+\])(:[0-9]+)?(/[A-Za-z0-9/._~-]*)?").fullmatch
 is_origin = re.compile(rf"\*|https?://({_HOST})(:[0-9]{{1,5}})?").fullmatch
 
 
@@ -64,7 +65,11 @@ def check_public_url(url: str | None) -> str | None:
 
 def check_collector(url: str | None) -> str | None:
     """Return the URL of a collector; raises `ValueError` if it can be none."""
-    if url is not None and not _is_plain_url(url):
+    try:
+        is_right = url is None or (_is_plain_url(url) and urlsplit(url).port != 0)
+    except ValueError:
+        is_right = False
+    if not is_right:
         raise ValueError("must be http:// or https://, a host, and perhaps a port and a path")
     return url
 

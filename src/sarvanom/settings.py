@@ -6,7 +6,7 @@ Only `cli` and the two `main` modules import this; everything else is handed wha
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from sarvanom.security.issuer_urls import is_loopback
@@ -26,7 +26,7 @@ DOTENV_FILE = ".env"
 TOML_FILE = "sarvanom.toml"
 NOT_FLAGS = ("internal_secret", "admin_key", "metrics_token")
 """Settings that are never flags, because everybody on a machine can read its command lines."""
-_SECRET = ("database_url", "valkey_url", "api_key", "master_keys", "master_key_command", *NOT_FLAGS)
+_SECRET = ("database_url", "valkey_url", "otlp_endpoint", "api_key", "master_keys", "master_key_command", *NOT_FLAGS)
 """Settings that may hold a secret, and are not shown when they are refused."""
 _POSTGRESQL = ("postgresql://", "postgres://")
 _Port = Annotated[int, Field(ge=0, le=65535)]
@@ -132,7 +132,7 @@ class ProcessSettings(FileSettings):
     """The share of the requests that went well of which a line is logged; those that did not are always logged."""
     metrics_token: str | None = None
     """What a scraper reads /metrics with, at least 32 characters; left out, a file in the data folder."""
-    otlp_endpoint: str | None = None
+    otlp_endpoint: Annotated[str | None, AfterValidator(check_collector)] = None
     """Collector that traces are sent to by OTLP over HTTP, such as http://127.0.0.1:4318; left out, there are none."""
     trace_sample: _Share = 0.01
     """The share of traces that are recorded."""
@@ -144,11 +144,6 @@ class ProcessSettings(FileSettings):
     """Seconds in which a body that is asked for must bring something, at least 256 bytes a second."""
     max_connections: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
     """Connections that each process of a service takes at once."""
-
-    @field_validator("otlp_endpoint")
-    @classmethod
-    def _collector_url(cls, url: str | None) -> str | None:
-        return check_collector(url)
 
     @model_validator(mode="after")
     def _real_secrets(self) -> Self:

@@ -270,3 +270,36 @@ def test_outside_issuers_are_json_or_tables(folder: Path) -> None:
     assert loaded.oidc_issuers is not None
     again = loaded.environment()["SARVANOM_OIDC_ISSUERS"]
     assert GatewaySettings.load(oidc_issuers=again).oidc_issuers == loaded.oidc_issuers
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:4318", "https://otel.example.org/v1/collector/", "http://[::1]:4318", "http://collector"]
+)
+def test_traces_go_to_a_url(url: str) -> None:
+    assert GatewaySettings.load(otlp_endpoint=url).otlp_endpoint == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "collector:4318",
+        "ftp://c",
+        "http://c:99999",
+        "http://*.c",
+        "http://*",
+        "http://::::",
+        "http://[::::]",
+        "http://c:0",
+        "http://",
+        "http://c/a b",
+        "http://u:hunter2@c",
+        "http://c/?key=hunter2",
+        "http://c#hunter2",
+    ],
+)
+def test_what_is_no_collectors_url_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(BadSettings) as refused:
+        GatewaySettings.load(otlp_endpoint=url)
+    assert "SARVANOM_OTLP_ENDPOINT=***" in str(refused.value)
+    assert "hunter2" not in str(refused.value)

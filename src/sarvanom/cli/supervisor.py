@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import click
@@ -24,6 +24,8 @@ from sarvanom.settings import PREFIX, CrudSettings, GatewaySettings, ProcessSett
 
 _QUICK_FAILURE: Final = 2.0
 _MAX_QUICK_FAILURES: Final = 3
+_LONGEST_FOLDER: Final = 92
+"""In bytes: the path of a Unix socket may have 103 of them (on some systems), and the name of one has up to 11."""
 
 
 class ServiceSpec(NamedTuple):
@@ -53,19 +55,34 @@ def supervise(specs: Sequence[ServiceSpec], settings: ProcessSettings, announce:
     if len(specs) > 1:
         environment["SARVANOM_CRUD_URLS"] = urls[0]
     sockets = {spec.name: listener for spec, listener in listeners}
-    # Named for no folder of ours: the path of a Unix socket may have about a hundred characters.
-    with tempfile.TemporaryDirectory(prefix="sarvanom-") as folder:
+    with _workers_folder() if settings.workers > 1 else contextlib.nullcontext() as folder:
         workers = [
             Worker(
                 spec.name,
                 listener.fileno(),
                 _own(spec.name, environment),
-                ("--worker", str(number), "--workers-folder", folder) if settings.workers > 1 else (),
+                ("--worker", str(number), "--workers-folder", folder) if folder is not None else (),
             )
             for spec, listener in listeners
             for number in range(settings.workers)
         ]
         return asyncio.run(Supervisor(workers, urls, settings.stop_seconds, sockets).run(announce))
+
+
+@contextlib.contextmanager
+def _workers_folder() -> Iterator[str]:
+    """Make a folder for the sockets of workers: not in the data folder, since the path of one may not be long."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix="sarvanom-")
+    except OSError as error:
+        reason = f"the workers have nowhere to meet: {error.strerror}; set TMPDIR to a folder that can be written"
+        raise click.ClickException(reason) from None
+    with made as folder:
+        if len(os.fsencode(folder)) > _LONGEST_FOLDER:
+            raise click.ClickException(
+                f"{folder} is too long a path for sockets of workers; set TMPDIR to another folder"
+            )
+        yield folder
 
 
 def _url(host: str, port: int, *, is_secure: bool = False) -> str:

@@ -1,8 +1,10 @@
 """One line for every request."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -13,8 +15,11 @@ from sarvanom.shared.observations import RequestServed, listen
 _UNFIT_STATUS: Final = 500
 _HASHES: Final = 2**32
 
-type WriteLine = Callable[[str, dict[str, Any]], object]
-"""Writes a line of a level, soon; the line has everything in it."""
+type MakeLine = Callable[[], dict[str, Any]]
+"""Returns a line that has everything in it."""
+
+type WriteLine = Callable[[MakeLine], object]
+"""Writes a line soon, and has it made then."""
 
 
 class AccessLines:
@@ -32,10 +37,12 @@ class AccessLines:
 
     def add(self, request: RequestServed) -> None:
         """Write the line of a request, if it is chosen."""
-        if self._bound < _HASHES and not self._is_chosen(request):
-            return
+        if self._bound == _HASHES or self._is_chosen(request):
+            self._write(partial(self._line, request, time.time()))
+
+    def _line(self, request: RequestServed, at: float) -> dict[str, Any]:
         line: dict[str, Any] = {
-            "timestamp": datetime.now(UTC),
+            "timestamp": datetime.fromtimestamp(at, UTC),
             "level": self._level,
             "event": "request",
             "service": self._service,
@@ -56,7 +63,7 @@ class AccessLines:
             line["cache"] = request.cache
         if request.is_aborted:
             line["aborted"] = True
-        self._write(self._level, line)
+        return line
 
     def _is_chosen(self, request: RequestServed) -> bool:
         if request.status >= _UNFIT_STATUS or request.is_aborted:
@@ -68,7 +75,7 @@ class AccessLines:
 def write_access_lines(write: WriteLine, *, service: str, share: float) -> Callable[[], None]:
     """Write lines from now on, if their level is logged: info for the gateway, debug for crud; return what ends it."""
     level = "info" if service == "gateway" else "debug"
-    if share <= 0 or not structlog.get_logger().is_enabled_for(logging.getLevelNamesMapping()[level.upper()]):
+    if not structlog.get_logger().is_enabled_for(logging.getLevelNamesMapping()[level.upper()]):
         return lambda: None
     lines = AccessLines(write, service=service, level=level, share=share)
     return listen(RequestServed, lines.add)

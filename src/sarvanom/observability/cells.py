@@ -83,6 +83,7 @@ class Family[C: Number | Distribution](ABC):
         self.meaning = meaning
         self.label_names = tuple(labels)
         self.cells: dict[Any, C] = {}
+        self._gone: set[str] = set()
 
     def cell(self, *values: str) -> C:
         """Return the cell of these labels, the same each time."""
@@ -90,6 +91,13 @@ class Family[C: Number | Distribution](ABC):
         if found is None:
             found = self.cells[values] = self._make()
         return found
+
+    def forget_gone(self, known: set[str]) -> None:
+        """Forget the cells whose first label is not known, at the second time: their last values were read by then."""
+        gone = {values[0] for values in self.cells} - known
+        for values in [values for values in self.cells if values[0] in gone & self._gone]:
+            del self.cells[values]
+        self._gone = gone - self._gone
 
     def labels(self, values: tuple[str, ...]) -> dict[str, str]:
         """Return the labels of a cell."""
@@ -159,5 +167,4 @@ class Counted(Counter):
     def samples(self) -> Iterator[Sample]:
         """Yield a sample for each cell of the histogram."""
         for values, cell in list(self._histogram.cells.items()):
-            self.cell(*values).value = cell.count
-        yield from super().samples()
+            yield Sample("_total", self.labels(values), cell.count)

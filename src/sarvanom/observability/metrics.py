@@ -11,6 +11,7 @@ from sarvanom.shared.observations import (
     CacheMeasured,
     CacheRead,
     ConnectionsCounted,
+    ConnectionsTurnedAway,
     ContentFound,
     ErrorUnforeseen,
     LeaseState,
@@ -20,6 +21,7 @@ from sarvanom.shared.observations import (
     Observation,
     PoolState,
     PoolWaited,
+    RequestRefused,
     RequestServed,
     RequestsUnderWay,
     StoreMeasured,
@@ -40,6 +42,8 @@ class Metrics:
         self._service = service
         self._families: list[Family[Any]] = []
         self._states: list[Gauge] = []
+        self._passing: list[tuple[Family[Any], Gauge]] = []
+        """What is counted of things that come and go, by their first label, and the state that says which are there."""
         self._listeners: list[tuple[type[Observation], Callable[[Any], object]]] = []
         self._ends: list[Callable[[], None]] = []
         self._declare_both()
@@ -62,6 +66,8 @@ class Metrics:
         for state in self._states:
             state.cells.clear()
         ask()
+        for family, present in self._passing:
+            family.forget_gone({values[0] for values in present.cells})
         yield from self._families
 
     @property
@@ -90,19 +96,17 @@ class Metrics:
         state, count, spread = self._state, self._count, self._spread
         state(RequestsUnderWay, "sarvanom_http_requests_in_progress", "Requests under way", "requests")
         self._level(ConnectionsCounted, "sarvanom_http_connections", "Connections that are open", "connections")
-        count(
-            ConnectionsCounted,
-            "sarvanom_http_connections_refused",
-            "Connections turned away because there were too many",
-            by="refused",
-        )
+        away = "sarvanom_http_connections_refused"
+        count(ConnectionsTurnedAway, away, "Connections turned away because there were too many", by="count")
+        refused = "What came and could not be served as a request"
+        count(RequestRefused, "sarvanom_http_requests_refused", refused, ("code",))
         count(ErrorUnforeseen, "sarvanom_unhandled_errors", "Errors that nobody foresaw")
         spread(LoopLagged, "sarvanom_event_loop_lag_seconds", "How late the event loop ran a timer", "seconds")
 
     def _declare_gateway(self) -> None:
         state, count, total, spread = self._state, self._count, self._total, self._spread
         attempt = ("instance", "outcome")
-        spread(
+        attempts = spread(
             UpstreamAttempted,
             "sarvanom_upstream_attempt_duration_seconds",
             "How long instances of crud took",
@@ -112,7 +116,8 @@ class Metrics:
         )
         count(UpstreamRetried, "sarvanom_upstream_retries", "Requests sent again", ("reason",))
         instance = ("instance",)
-        state(UpstreamState, "sarvanom_upstream_healthy", "1 if it is sent requests", "is_healthy", instance)
+        healthy = state(UpstreamState, "sarvanom_upstream_healthy", "1 if it is sent requests", "is_healthy", instance)
+        self._passing.append((attempts, healthy))
         state(
             UpstreamState,
             "sarvanom_upstream_requests_in_progress",
@@ -214,7 +219,7 @@ class Metrics:
 
         self._hear(kind, fill)
 
-    def _state(self, kind: type[Observation], name: str, meaning: str, value: str, labels: Sequence[str] = ()) -> None:
+    def _state(self, kind: type[Observation], name: str, meaning: str, value: str, labels: Sequence[str] = ()) -> Gauge:
         """Expose a field of the states that are told of when they are asked for, added up where labels are the same."""
         family = self.add(Gauge(name, meaning, labels))
         self._states.append(family)
@@ -224,6 +229,7 @@ class Metrics:
             family.cell(*values_of(observation)).value += float(getattr(observation, value))
 
         self._hear(kind, fill)
+        return family
 
     def _spread(
         self,
@@ -235,7 +241,7 @@ class Metrics:
         *,
         bounds: Sequence[float] = SECONDS,
         counted: tuple[str, str] | None = None,
-    ) -> None:
+    ) -> Histogram:
         """Expose how the values of a field are spread; with `counted` also a counter of them."""
         family = self.add(Histogram(name, meaning, labels, bounds))
         values_of, value_of, cells, cell = _values_of(labels), attrgetter(value), family.cells, family.cell
@@ -248,6 +254,7 @@ class Metrics:
         self._hear(kind, spread)
         if counted is not None:
             self.add(Counted(*counted, family))
+        return family
 
 
 def _values_of(labels: Sequence[str]) -> Callable[[Any], tuple[str, ...]]:

@@ -1,10 +1,11 @@
-"""What listens in one process of a service, put together: metrics, and traces if they are on."""
+"""What listens in one process of a service, put together: lines, metrics, and traces if they are on."""
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from sarvanom.observability.event_lines import write_event_lines
 from sarvanom.observability.exposition import Exposition
 from sarvanom.observability.loop_lag import LoopLag
 from sarvanom.observability.metrics import Metrics
@@ -15,17 +16,21 @@ from sarvanom.shared.observations import Report, RequestsUnderWay, offer
 
 @dataclass(frozen=True, slots=True)
 class TraceSettings:
-    """Where traces go (None: there are none), which share is recorded, and whether callers decide for their own."""
+    """Where traces go (None: there are none), which share is recorded, and whether callers decide for their own.
 
-    endpoint: str | None = None
-    ratio: float = 0.0
-    follows_callers: bool = False
+    All services that are to record the same traces have the same `key`.
+    """
+
+    endpoint: str | None
+    ratio: float
+    key: bytes
+    follows_callers: bool
 
     def entrance(self) -> TraceEntrance | None:
         """Return where requests enter a trace; None if there are none."""
         if self.endpoint is None:
             return None
-        return TraceEntrance(self.ratio, follows_callers=self.follows_callers)
+        return TraceEntrance(self.ratio, self.key, follows_callers=self.follows_callers)
 
 
 class Observability:
@@ -44,6 +49,7 @@ class Observability:
 
     async def start(self, reports: Sequence[Report] = ()) -> None:
         """Begin to listen, and to ask for states."""
+        self._stack.callback(write_event_lines())
         self.metrics.listen()
         self._stack.callback(self.metrics.stop)
         for report in (lambda: (self.under_way,), *reports):

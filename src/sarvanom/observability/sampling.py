@@ -1,6 +1,7 @@
 """Where requests enter a trace, and which traces are recorded."""
 
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Final
 
 from sarvanom.shared.trace_context import (
@@ -11,6 +12,8 @@ from sarvanom.shared.trace_context import (
     parse_traceparent,
 )
 
+SAMPLING: Final = "trace sampling"
+"""What the key is derived for."""
 _RANDOM_DIGITS: Final = 14
 _SPAN_DIGITS: Final = 16
 
@@ -22,13 +25,14 @@ type Entered = tuple[TraceContext, str | None]
 class TraceEntrance:
     """Gives each request its place: in its caller's trace, or in a new one.
 
-    The share of traces that are recorded is taken by their ids, of which the last 56 bits are random (W3C Trace Context
-    Level 2), so that all who take it so record the same traces. Whether a caller records its own is believed only with
+    The share of traces that are recorded is taken by their ids, so that all gateways record the same ones. An id that
+    a caller gives is hashed with a `key` first, and whether it records its own is believed only with
     `follows_callers`: strangers would have us record everything. What is not recorded has no place of its own: its
     caller's is handed on.
     """
 
-    def __init__(self, ratio: float, *, follows_callers: bool) -> None:
+    def __init__(self, ratio: float, key: bytes, *, follows_callers: bool) -> None:
+        self._key = key
         # Hexadecimal digits, as many, are in the order of the numbers; `g` is above all of them.
         bound = round(ratio * 16**_RANDOM_DIGITS)
         self._bound = f"{bound:0{_RANDOM_DIGITS}x}" if bound < 16**_RANDOM_DIGITS else "g"
@@ -45,7 +49,11 @@ class TraceEntrance:
             trace_id = new_trace_id()
             is_sampled = trace_id[-_RANDOM_DIGITS:] < self._bound
             return TraceContext(trace_id, trace_id[:_SPAN_DIGITS], is_sampled), None
-        is_sampled = caller.is_sampled if self._follows_callers else caller.trace_id[-_RANDOM_DIGITS:] < self._bound
+        is_sampled = caller.is_sampled if self._follows_callers else self._is_chosen(caller.trace_id)
         if not is_sampled:
             return caller._replace(is_sampled=False) if caller.is_sampled else caller, caller.span_id
         return TraceContext(caller.trace_id, new_span_id(), is_sampled=True), caller.span_id
+
+    def _is_chosen(self, trace_id: str) -> bool:
+        digest = blake2b(trace_id.encode(), digest_size=_RANDOM_DIGITS // 2, key=self._key)
+        return digest.hexdigest() < self._bound

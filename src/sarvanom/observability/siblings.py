@@ -38,10 +38,9 @@ class Siblings:
         self._server = await asyncio.start_unix_server(self._answer, path)
 
     async def aclose(self) -> None:
-        """Answer no more."""
+        """Answer no more; whoever does not read an answer that it asked for is not waited for."""
         if self._server is not None:
             self._server.close()
-            await self._server.wait_closed()
 
     async def read_all(self) -> tuple[list[Payload], int]:
         """Return what all workers have measured, this one first, and how many did not answer within a second."""

@@ -6,11 +6,12 @@ query and no URL is told, as in the log.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -33,6 +34,7 @@ from opentelemetry.semconv.attributes.http_attributes import (
     HTTP_REQUEST_METHOD,
     HTTP_RESPONSE_STATUS_CODE,
     HTTP_ROUTE,
+    HttpRequestMethodValues,
 )
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.trace import (
@@ -45,6 +47,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 from opentelemetry.util.types import AttributeValue
+from requests import PreparedRequest, Response, Session
 
 from sarvanom.shared.observations import RequestServed, StatementRun, UpstreamAttempted, listen
 from sarvanom.shared.trace_context import Span
@@ -55,8 +58,12 @@ _TALKATIVE: Final = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "u
 _log = structlog.get_logger()
 _PATH: Final = "/v1/traces"
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
-_SECONDS_TO_FLUSH: Final = 2
+_SECONDS_TO_SEND: Final = 2
+_SECONDS_TO_CLOSE: Final = 1
+"""Less than what the supervisor leaves a service beyond the time for its requests."""
+_MOST_OF_AN_ANSWER: Final = 64 * 1024
 _UNFIT_STATUS: Final = 500
+_METHODS: Final = {method.value for method in HttpRequestMethodValues}
 _CLIENT_ERROR: Final = 400
 
 
@@ -73,6 +80,16 @@ class _PlannedIds(IdGenerator):
     def generate_trace_id(self) -> int:
         assert self.next_span is not None  # noqa: S101 (set just before)
         return int(self.next_span.context.trace_id, 16)
+
+
+class _Brief(Session):
+    """Reads little of an answer: nothing in it is needed, and it may have no end."""
+
+    def send(self, request: PreparedRequest, **options: Any) -> Response:
+        response = super().send(request, **{**options, "stream": True})
+        response.raw.read(_MOST_OF_AN_ANSWER)
+        response.close()
+        return response
 
 
 class _SaidOnce(SpanExporter):
@@ -116,7 +133,8 @@ class Traces:
                 }
             ),
         )
-        exporter = OTLPSpanExporter(endpoint.rstrip("/") + _PATH, timeout=_SECONDS_TO_FLUSH)
+        url = endpoint.rstrip("/") + _PATH
+        exporter = OTLPSpanExporter(url, timeout=_SECONDS_TO_SEND, session=_Brief())
         self._provider.add_span_processor(BatchSpanProcessor(_SaidOnce(exporter), schedule_delay_millis=1000))
         self._tracer = self._provider.get_tracer("sarvanom", version)
         self._ends: list[Callable[[], None]] = []
@@ -130,20 +148,24 @@ class Traces:
         ]
 
     def close(self) -> None:
-        """Make no more, and send what there is; takes a few seconds if nobody takes it."""
+        """Make no more, and send what there is; what is not taken within a second is lost."""
         while self._ends:
             self._ends.pop()()
-        self._provider.shutdown()
+        # In a thread that ends with the process: what sends waits for each part of an answer anew.
+        closing = threading.Thread(target=self._provider.shutdown, name="sarvanom-traces", daemon=True)
+        closing.start()
+        closing.join(_SECONDS_TO_CLOSE)
 
     def _serve(self, request: RequestServed) -> None:
         if request.span is None:
             return
+        is_known = request.method in _METHODS
         attributes: Attributes = {
-            HTTP_REQUEST_METHOD: request.method,
+            HTTP_REQUEST_METHOD: request.method if is_known else HttpRequestMethodValues.OTHER.value,
             HTTP_RESPONSE_STATUS_CODE: request.status,
             "sarvanom.request_id": request.request_id,
         }
-        name = request.method
+        name = request.method if is_known else "HTTP"
         if request.route != "unmatched":
             attributes[HTTP_ROUTE] = request.route
             name = f"{name} {request.route}"

@@ -101,16 +101,36 @@ class RequestsUnderWay(Observation):
 
 
 @dataclass(slots=True)
+class RequestRefused(Observation):
+    """What came is no request that could be served, so that no route has seen it; `code` is that of the error."""
+
+    code: str
+    status: int
+    reason: str
+    request_id: str
+
+
+@dataclass(slots=True)
 class ConnectionsCounted(Observation):
-    """How many connections are open, and how many were turned away since the last look."""
+    """How many connections are open."""
 
     connections: int
-    refused: int
+
+
+@dataclass(slots=True)
+class ConnectionsTurnedAway(Observation):
+    """Connections were turned away since the last look, because so many were open."""
+
+    count: int
+    open: int
 
 
 @dataclass(slots=True)
 class ErrorUnforeseen(Observation):
-    """An exception that nobody foresaw; whoever tells of it has logged it."""
+    """An exception that nobody foresaw, and in the midst of what."""
+
+    error: Exception
+    work: str
 
 
 @dataclass(slots=True)
@@ -122,7 +142,7 @@ class LoopLagged(Observation):
 
 @dataclass(slots=True)
 class UpstreamAttempted(Observation):
-    """A request was sent to an instance of crud; `outcome` is a class of statuses, or how it failed."""
+    """A request was sent to an instance of crud; `outcome` is a class of statuses, how it failed, or `cancelled`."""
 
     instance: str
     method: str
@@ -158,7 +178,10 @@ class AuthenticationDecided(Observation):
 
 @dataclass(slots=True)
 class LimitDecided(Observation):
-    """Whether the limits admitted a request; `quota` is the one that refused it, or `none`."""
+    """Whether the limits admitted a request; `quota` is the one that refused it, or `none`.
+
+    `route_class` is what was asked for, or `strangers` for a key that nobody was asked about.
+    """
 
     route_class: str
     decision: Literal["admitted", "refused"]
@@ -175,11 +198,18 @@ class LimitState(Observation):
 
 @dataclass(slots=True)
 class ContentFound(Observation):
-    """A text that looks like an attack; nothing of the text."""
+    """A text that looks like an attack, and what was done; nothing of the text.
+
+    `pointer` says where it stood in the request, `sha256` and `length`, in characters, which text it was.
+    """
 
     family: str
+    rules: tuple[str, ...]
+    pointer: str
     profile: str
     action: str
+    sha256: str
+    length: int
 
 
 @dataclass(slots=True)

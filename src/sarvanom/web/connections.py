@@ -7,11 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import structlog
+from sarvanom.shared.observations import ConnectionsCounted, ConnectionsTurnedAway, tell
 
-from sarvanom.shared.observations import ConnectionsCounted, tell
-
-_log = structlog.get_logger()
 _LONGEST_PERIOD: Final = 1.0
 _PARTS: Final = 8
 """Into how many parts the shortest time is cut: nobody gets more than one part longer."""
@@ -101,9 +98,9 @@ class ConnectionGuard:
         self.now = now
         for connection in list(self._connections):
             connection.check(now)
-        tell(ConnectionsCounted(len(self._connections), self._turned_away))
+        tell(ConnectionsCounted(len(self._connections)))
         if self._turned_away:
-            _log.warning("connections turned away", count=self._turned_away, open=len(self._connections))
+            tell(ConnectionsTurnedAway(self._turned_away, len(self._connections)))
             self._turned_away = 0
 
     def _tick(self) -> None:

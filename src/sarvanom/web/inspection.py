@@ -1,19 +1,18 @@
 """What is done about the texts of a request: each is judged, what is found is told, and what is blocked is refused."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, Final
 
 from pydantic import JsonValue
 from pydantic_core import from_json
 from starlette.types import Scope
-from structlog.typing import FilteringBoundLogger
 
-from sarvanom.security.inspection.findings import Finding, Mode
+from sarvanom.security.inspection.findings import Mode, finding_of
 from sarvanom.security.inspection.inspector import Inspector, is_plain
 from sarvanom.security.inspection.verdicts import Verdict
 from sarvanom.shared.errors import ContentBlocked, FieldError
 from sarvanom.shared.models.profiles import Profile
+from sarvanom.shared.observations import tell
 from sarvanom.shared.resources import Resource
 from sarvanom.web.inspected_texts import (
     PLAIN_QUERY,
@@ -26,21 +25,10 @@ from sarvanom.web.inspected_texts import (
     query_texts,
 )
 
-type Observe = Callable[[Finding], object]
-
 MAX_FINDINGS: Final = 16
 """How many findings of one body or line are told; more of the kind say nothing new."""
 _MAX_REMEMBERED: Final = 1024
 _MAX_REMEMBERED_LENGTH: Final = 512
-
-
-def log_findings(logger: FilteringBoundLogger) -> Observe:
-    """Return an observer that writes a line for each finding."""
-
-    def log(finding: Finding) -> None:
-        logger.warning("content inspected", **asdict(finding))
-
-    return log
 
 
 class Inspection:
@@ -49,10 +37,9 @@ class Inspection:
     Raises `ContentBlocked` for a text whose profile is in mode `block`.
     """
 
-    def __init__(self, inspector: Inspector, modes: Mapping[Profile, Mode], observers: Iterable[Observe]) -> None:
+    def __init__(self, inspector: Inspector, modes: Mapping[Profile, Mode]) -> None:
         self._inspect = inspector.inspect
         self._modes = {Profile.OFF: Mode.OFF, **modes}
-        self._observers = tuple(observers)
         # Header values come again and again; bounded, since strangers choose them.
         self._remembered: dict[str, Verdict | None] = {}
 
@@ -97,7 +84,7 @@ class Inspection:
             found.append(value)
             action = mode if can_block else Mode.DETECT
             if len(found) <= MAX_FINDINGS or action is Mode.BLOCK:
-                self._tell(Finding.of(verdict, _without(pointer, found), action, value))
+                tell(finding_of(verdict, _without(pointer, found), action, value))
             if action is Mode.BLOCK:
                 raise _blocked(_without(pointer, found))
 
@@ -112,10 +99,6 @@ class Inspection:
                 self._remembered.clear()
             self._remembered[value] = verdict
         return verdict
-
-    def _tell(self, finding: Finding) -> None:
-        for observe in self._observers:
-            observe(finding)
 
 
 def _parse(body: bytes) -> JsonValue:

@@ -111,7 +111,7 @@ async def _breaking_off(scope: Scope) -> AsyncIterator[None]:
         yield
     except Unauthorized as error:
         _log.info("stream broke off", reason=error.detail)
-        await _drop(scope)
+        await drop_connection(scope)
         raise ClientDisconnect from None
 
 
@@ -141,13 +141,13 @@ async def _send_part(scope: Scope, send: Send, chunk: bytes | None, pace: Pace |
         is_slow = pace is not None and not pace.is_kept
     if is_slow:
         _log.info("slow reader cut off")
-        await _drop(scope)
+        await drop_connection(scope)
         raise ClientDisconnect
     if chunk is not None and connection is not None and connection.is_closing():
         raise ClientDisconnect
 
 
-async def _drop(scope: Scope) -> None:
+async def drop_connection(scope: Scope) -> None:
     """Drop the connection at once, with what was not sent yet."""
     connection: asyncio.Transport | None = scope.get(CONNECTION)
     if connection is not None:

@@ -4,16 +4,15 @@ import secrets
 from http import HTTPStatus
 from typing import Any, Final
 
-import structlog
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sarvanom.shared.errors import HeadTooLarge, MalformedRequest, SarvanOMError, TargetTooLong
+from sarvanom.shared.observations import RequestRefused, tell
 from sarvanom.web.joined_answer import JoinedAnswer
 from sarvanom.web.problems import PROBLEM_JSON, problem_body
 from sarvanom.web.targets import check_target
 
-_log = structlog.get_logger()
 MAX_HEADERS: Final = 100
 MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -143,7 +142,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _answer(self, error: SarvanOMError) -> None:
         request_id = secrets.token_hex(16)
-        _log.info("request refused", code=error.code, reason=error.detail, request_id=request_id)
+        tell(RequestRefused(error.code, error.status, error.detail, request_id))
         body = problem_body(error, request_id)
         headers = {
             "Content-Type": PROBLEM_JSON,

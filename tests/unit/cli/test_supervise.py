@@ -1,8 +1,10 @@
 """From specifications to workers: sockets, URLs and environments."""
 
 import socket
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import click
@@ -119,3 +121,20 @@ def test_taken_port_ends_the_command_before_anything_starts(listened: list[Any])
 )
 def test_url_can_be_called_wherever_the_service_listens(host: str, url: str) -> None:
     assert _url(host, 80) == url
+
+
+@pytest.mark.usefixtures("listened")
+def test_one_worker_needs_no_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    assert supervise([CRUD, GATEWAY], UpSettings.load(), lambda _: None) == 7
+
+
+@pytest.mark.usefixtures("listened")
+@pytest.mark.parametrize("folder", ["absent", "x" * 100])
+def test_workers_without_a_folder_to_meet_in_are_not_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / ("x" * 100)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / folder))
+    with pytest.raises(click.ClickException, match="TMPDIR"):
+        supervise([CRUD, GATEWAY], UpSettings.load(workers=2), lambda _: None)

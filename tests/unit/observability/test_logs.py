@@ -16,6 +16,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sarvanom.observability.access_lines import MakeLine
 from sarvanom.observability.logs import configure_logs, current_request_id
 
 
@@ -27,6 +28,10 @@ class Terminal(io.BytesIO):
 class Unprintable:
     def __repr__(self) -> str:
         raise RuntimeError("no")
+
+
+def fail_with(text: str) -> None:
+    raise ValueError(text)
 
 
 def fail(password: str) -> None:
@@ -51,6 +56,10 @@ def configured(
     stream = stream or io.BytesIO()
     configure_logs(level, format, stream, service="crud")
     return stream
+
+
+def made(event: str) -> MakeLine:
+    return lambda: {"level": "info", "event": event}
 
 
 def lines(stream: io.BytesIO) -> list[dict[str, Any]]:
@@ -228,6 +237,19 @@ def test_no_value_can_forge_a_line_or_steer_the_terminal() -> None:
     assert "\x9b" not in text
 
 
+def test_an_exception_can_neither() -> None:
+    stream = configured(format="console")
+    try:
+        fail_with("x\n2026-01-01 [info] forged \x1b[2J\r\u202e")
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    first, *rest = stream.getvalue().decode().splitlines()
+    assert " failed " in first
+    assert any("forged" in line for line in rest)
+    assert all(line.startswith("  ") for line in rest)
+    assert not {"\x1b", "\r", "\u202e"} & set(stream.getvalue().decode())
+
+
 def test_a_caller_may_say_when_it_was() -> None:
     for format in ("json", "console"):
         stream = configured(format=format)
@@ -257,11 +279,11 @@ async def test_lines_that_may_wait_come_soon_together_and_in_order() -> None:
     stream = io.BytesIO()
     write = configure_logs("info", "json", stream, service="crud")
     for number in range(3):
-        write("info", {"event": f"soon {number}"})
+        write(made(f"soon {number}"))
     assert stream.getvalue() == b""
     structlog.get_logger().info("at once")
     assert [line["event"] for line in lines(stream)] == ["soon 0", "soon 1", "soon 2", "at once"]
-    write("info", {"event": "last"})
+    write(made("last"))
     await asyncio.sleep(0.2)
     assert lines(stream)[-1]["event"] == "last"
 
@@ -276,8 +298,8 @@ async def test_many_lines_are_written_in_pieces_that_a_pipe_takes_whole() -> Non
 
     write = configure_logs("info", "json", Pipe(), service="crud")
     for number in range(500):
-        write("info", {"event": "x" * (number % 300)})
-    write("info", {"event": "y" * 10_000})
+        write(made("x" * (number % 300)))
+    write(made("y" * 10_000))
     await asyncio.sleep(0.2)
     assert b"".join(pieces).count(b"\n") == 501
     assert all(piece.endswith(b"\n") for piece in pieces)
@@ -287,5 +309,15 @@ async def test_many_lines_are_written_in_pieces_that_a_pipe_takes_whole() -> Non
 
 def test_without_a_loop_lines_are_written_at_once() -> None:
     stream = io.BytesIO()
-    configure_logs("info", "json", stream, service="crud")("info", {"event": "now"})
+    configure_logs("info", "json", stream, service="crud")(made("now"))
     assert [line["event"] for line in lines(stream)] == ["now"]
+
+
+async def test_lines_that_may_wait_are_not_kept_for_more_than_a_few() -> None:
+    stream = io.BytesIO()
+    write = configure_logs("info", "json", stream, service="crud")
+    for number in range(200):
+        write(made(f"soon {number}"))
+    assert len(lines(stream)) == 192
+    await asyncio.sleep(0.2)
+    assert [line["event"] for line in lines(stream)] == [f"soon {number}" for number in range(200)]

@@ -16,6 +16,8 @@ from sarvanom.shared.observations import (
     PoolState,
     RequestServed,
     StoreMeasured,
+    UpstreamAttempted,
+    UpstreamState,
     WritesCommitted,
     offer,
     tell,
@@ -101,6 +103,28 @@ def test_states_are_those_of_the_moment_and_added_up() -> None:
     assert not [sample for sample in none if sample.name.startswith("sarvanom_db_pool_connections")]
 
 
+def test_instances_that_are_gone_are_forgotten_once_their_last_numbers_were_read() -> None:
+    metrics = Metrics("gateway")
+    metrics.listen()
+    known: list[str] = []
+    end = offer(lambda: [UpstreamState(url, True, 0) for url in known])
+
+    def read() -> dict[str, float]:
+        found = [one for one in samples_of(exposed(metrics)) if one.name == "sarvanom_upstream_attempts_total"]
+        return {one.labels["instance"]: one.value for one in found}
+
+    for number in range(1000):
+        known[:] = ["http://stays", f"http://10.0.0.{number}"]
+        for url in known:
+            tell(UpstreamAttempted(url, "GET", 200, "2xx", 0.01, None))
+        found = read()
+        assert (found["http://stays"], found[known[1]]) == (number + 1, 1)
+        assert number == 0 or found[f"http://10.0.0.{number - 1}"] == 1
+        assert len(found) <= 3
+    end()
+    metrics.stop()
+
+
 def test_a_database_that_is_away_keeps_its_last_revision() -> None:
     metrics = Metrics("crud")
     metrics.listen()
@@ -153,3 +177,13 @@ async def test_a_worker_that_hangs_is_missed_after_a_second(tmp_path: Path) -> N
     assert (payloads, missing) == ([[]], 1)
     server.close()
     await server.wait_closed()
+
+
+async def test_a_worker_that_reads_no_answer_does_not_keep_another_from_stopping(tmp_path: Path) -> None:
+    siblings = Siblings(Place(0, 2, tmp_path), "crud", lambda: ["x" * 50_000_000])
+    await siblings.start()
+    reader, writer = await asyncio.open_unix_connection(tmp_path / "crud-0", limit=10)
+    assert await reader.read(1)
+    async with asyncio.timeout(2):
+        await siblings.aclose()
+    writer.close()

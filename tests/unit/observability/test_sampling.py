@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sarvanom.observability.sampling import TraceEntrance
 from sarvanom.shared.trace_context import HEADER, parse_traceparent
 
+KEY = bytes(range(32))
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 IDS = st.text("0123456789abcdef", min_size=32, max_size=32).filter(lambda text: text.strip("0"))
 
@@ -34,34 +35,47 @@ def test_a_parent_is_read_as_the_w3c_has_it(given_header: str, ids: tuple[str, s
 
 @given(st.binary(max_size=80))
 def test_whatever_is_sent_is_read_or_ignored(value: bytes) -> None:
-    context, _ = TraceEntrance(0.5, follows_callers=True).enter([(HEADER, value)])
+    context, _ = TraceEntrance(0.5, KEY, follows_callers=True).enter([(HEADER, value)])
     assert parse_traceparent(context.header()) == context
 
 
 @given(IDS, st.floats(0, 1), st.booleans())
-def test_the_share_is_taken_by_the_last_56_bits(trace_id: str, ratio: float, is_sampled: bool) -> None:
+def test_all_who_have_the_key_record_the_same_traces(trace_id: str, ratio: float, is_sampled: bool) -> None:
     header = f"00-{trace_id}-b7ad6b7169203331-0{int(is_sampled)}".encode()
-    context, parent = TraceEntrance(ratio, follows_callers=False).enter([(HEADER, header)])
-    assert context.trace_id == trace_id
-    assert parent == "b7ad6b7169203331"
-    assert context.is_sampled == (int(trace_id[-14:], 16) < round(ratio * 2**56))
+    one, other = (TraceEntrance(ratio, KEY, follows_callers=False).enter([(HEADER, header)]) for _ in range(2))
+    assert (one[0].trace_id, one[1]) == (trace_id, "b7ad6b7169203331")
+    assert one[0].is_sampled == other[0].is_sampled
+    assert not (ratio == 0 and one[0].is_sampled)
+    assert not (ratio == 1 and not one[0].is_sampled)
+
+
+@pytest.mark.parametrize("digits", ["0", "f", "1"])
+def test_a_caller_cannot_choose_an_id_that_is_recorded(digits: str) -> None:
+    entrance = TraceEntrance(0.01, KEY, follows_callers=False)
+    ids = [f"{number:018x}{digits * 14}" for number in range(1, 10_001)]
+    headers = [f"00-{id}-b7ad6b7169203331-01".encode() for id in ids]
+    recorded = sum(entrance.enter([(HEADER, header)])[0].is_sampled for header in headers)
+    assert 50 < recorded < 200
+    other = TraceEntrance(0.01, bytes(32), follows_callers=False)
+    again = [other.enter([(HEADER, header)])[0].is_sampled for header in headers]
+    assert again != [entrance.enter([(HEADER, header)])[0].is_sampled for header in headers]
 
 
 def test_a_caller_is_followed_only_where_it_is_trusted() -> None:
     for ratio, follows, recorded in ((0.0, False, False), (0.0, True, True), (1.0, False, True)):
-        context, _ = TraceEntrance(ratio, follows_callers=follows).enter([(HEADER, CALLER.encode())])
+        context, _ = TraceEntrance(ratio, KEY, follows_callers=follows).enter([(HEADER, CALLER.encode())])
         assert context.is_sampled is recorded
         assert (context.span_id == "b7ad6b7169203331") is not recorded
 
 
 def test_two_parents_are_none() -> None:
-    context, parent = TraceEntrance(1.0, follows_callers=True).enter([(HEADER, CALLER.encode())] * 2)
+    context, parent = TraceEntrance(1.0, KEY, follows_callers=True).enter([(HEADER, CALLER.encode())] * 2)
     assert context.trace_id not in CALLER
     assert parent is None
 
 
 def test_about_the_share_of_new_traces_is_recorded() -> None:
-    entrance = TraceEntrance(0.25, follows_callers=False)
+    entrance = TraceEntrance(0.25, KEY, follows_callers=False)
     recorded = sum(entrance.enter([])[0].is_sampled for _ in range(10_000))
     assert 2_000 < recorded < 3_000
-    assert all(TraceEntrance(1.0, follows_callers=False).enter([])[0].is_sampled for _ in range(100))
+    assert all(TraceEntrance(1.0, KEY, follows_callers=False).enter([])[0].is_sampled for _ in range(100))

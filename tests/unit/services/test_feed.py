@@ -12,6 +12,7 @@ from sarvanom.services.crud.feed import Feed
 from sarvanom.services.crud.ring import BATCH_BYTES, Ring
 from sarvanom.shared.changes import ChangeQuery
 from sarvanom.shared.errors import RevisionCompacted, ServiceUnavailable, ValidationFailed
+from sarvanom.shared.observations import ErrorUnforeseen, listen
 from tests.unit.services.played_log import PlayedLog
 
 EVERYTHING = ChangeQuery()
@@ -226,7 +227,7 @@ async def test_watch_that_was_never_begun_holds_nothing() -> None:
     assert log.waits == 0
 
 
-async def test_defect_is_logged_and_the_feed_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_defect_is_told_of_and_the_feed_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     log = PlayedLog()
     failing = [ZeroDivisionError()]
     wait = log.wait
@@ -237,11 +238,13 @@ async def test_defect_is_logged_and_the_feed_goes_on(monkeypatch: pytest.MonkeyP
         return await wait(since, seconds)
 
     monkeypatch.setattr(log, "wait", fail_once)
-    with capture_logs() as lines:
-        async with watching(Feed(log)) as watcher:
-            log.append()
-            assert await watcher.until(1) == [1]
-    assert [line["event"] for line in lines] == ["the feed failed"]
+    told: list[ErrorUnforeseen] = []
+    end = listen(ErrorUnforeseen, told.append)
+    async with watching(Feed(log)) as watcher:
+        log.append()
+        assert await watcher.until(1) == [1]
+    end()
+    assert [(type(one.error), one.work) for one in told] == [(ZeroDivisionError, "the feed")]
 
 
 class StandingRing(Ring):

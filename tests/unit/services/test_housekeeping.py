@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from sarvanom.backends.storage.contract import Store
 from sarvanom.services.crud.housekeeping import Retention, keep_house
 from sarvanom.shared.errors import ServiceUnavailable
+from sarvanom.shared.observations import ErrorUnforeseen, listen
 
 
 async def nothing(_: Store, before: str) -> int:
@@ -49,10 +50,12 @@ async def test_database_that_is_away_is_logged_and_asked_again(monkeypatch: pyte
     assert [(line["log_level"], line["reason"]) for line in lines] == [("warning", "too busy")]
 
 
-async def test_defect_is_logged_and_the_next_round_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    with capture_logs() as lines:
-        assert await keep(monkeypatch, [ZeroDivisionError(), 0]) == [1.0, 1.0]
-    assert [line["log_level"] for line in lines] == ["error"]
+async def test_defect_is_told_of_and_the_next_round_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[ErrorUnforeseen] = []
+    end = listen(ErrorUnforeseen, told.append)
+    assert await keep(monkeypatch, [ZeroDivisionError(), 0]) == [1.0, 1.0]
+    end()
+    assert [one.work for one in told] == ["reclaim expired entries"]
 
 
 class Compacting:

@@ -1,11 +1,10 @@
 """How many connections there may be, in all and from one address."""
 
 import asyncio
-from typing import Any
 
 import pytest
-import structlog
 
+from sarvanom.shared.observations import ConnectionsTurnedAway, listen
 from sarvanom.web.connections import ConnectionGuard, ConnectionLimits
 
 
@@ -95,11 +94,12 @@ async def test_it_looks_until_it_is_stopped() -> None:
     assert len(connection.checked) == seen
 
 
-def test_those_turned_away_are_one_line_in_the_log() -> None:
+def test_those_turned_away_are_told_of_together() -> None:
     guard = ConnectionGuard(ConnectionLimits(connections=1))
     admitted(guard, *["192.0.2.1"] * 4)
-    lines: list[Any]
-    with structlog.testing.capture_logs() as lines:
-        guard.look(1.0)
-        guard.look(2.0)
-    assert lines == [{"event": "connections turned away", "count": 3, "open": 4, "log_level": "warning"}]
+    told: list[ConnectionsTurnedAway] = []
+    end = listen(ConnectionsTurnedAway, told.append)
+    guard.look(1.0)
+    guard.look(2.0)
+    end()
+    assert told == [ConnectionsTurnedAway(3, 4)]

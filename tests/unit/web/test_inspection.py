@@ -1,14 +1,16 @@
 """What is done about what is found."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
 
-from sarvanom.security.inspection.findings import Finding, Mode
+from sarvanom.security.inspection.findings import Mode
 from sarvanom.security.inspection.inspector import Inspector
 from sarvanom.shared.errors import ContentBlocked
 from sarvanom.shared.models.profiles import Profile
+from sarvanom.shared.observations import ContentFound, listen
 from sarvanom.shared.resources import DATASETS, USERS
 from sarvanom.web.inspection import MAX_FINDINGS, Inspection
 from tests.unit.web.asgi import http_scope
@@ -22,15 +24,22 @@ def inspector() -> Inspector:
     return Inspector()
 
 
+@pytest.fixture(autouse=True)
+def _unheard() -> Iterator[None]:
+    yield
+    ContentFound.listeners = ()
+
+
 class Inspected(Inspection):
     """An inspection that keeps what it tells."""
 
     def __init__(self, inspector: Inspector, strict: Mode = Mode.BLOCK, free: Mode = Mode.DETECT) -> None:
-        self.found: list[Finding] = []
-        super().__init__(inspector, {Profile.STRICT: strict, Profile.FREE: free}, [self.found.append])
+        self.found: list[ContentFound] = []
+        listen(ContentFound, self.found.append)
+        super().__init__(inspector, {Profile.STRICT: strict, Profile.FREE: free})
 
     @property
-    def told(self) -> list[tuple[str, Mode]]:
+    def told(self) -> list[tuple[str, str]]:
         return [(finding.pointer, finding.action) for finding in self.found]
 
 

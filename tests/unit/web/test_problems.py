@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI, HTTPException
 from structlog.testing import capture_logs
 
+from sarvanom.observability.event_lines import write_event_lines
 from sarvanom.shared.errors import FieldError, MethodNotAllowed, SarvanOMError, ValidationFailed, error_from_code
 from sarvanom.shared.models.crud_models import Problem
 from sarvanom.web.middleware.problems import ProblemMiddleware
@@ -114,8 +115,10 @@ async def test_an_error_keeps_its_status_and_headers(
 
 
 async def test_an_unforeseen_error_is_logged_once_and_says_nothing(client: httpx2.AsyncClient) -> None:
+    end = write_event_lines()
     with capture_logs() as lines:
         answer = await client.get("/raise/0")
+    end()
     assert answer.status_code == 500
     assert answer.json()["detail"] == "Request abc failed; the log says why"
     assert [line["event"] for line in lines] == ["unhandled exception"]

@@ -1,12 +1,10 @@
 """What becomes of a value that looks like an attack, and what may be told of it: everything but the value."""
 
 import hashlib
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
 
-from sarvanom.security.inspection.verdicts import Family, Verdict
-from sarvanom.shared.models.profiles import Profile
+from sarvanom.security.inspection.verdicts import Verdict
+from sarvanom.shared.observations import ContentFound
 
 
 class Mode(StrEnum):
@@ -17,20 +15,7 @@ class Mode(StrEnum):
     BLOCK = "block"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A value that looked like an attack, and what was done; `pointer` says where it stood in the request."""
-
-    family: Family
-    rules: tuple[str, ...]
-    pointer: str
-    profile: Profile
-    action: Mode
-    sha256: str
-    length: int
-
-    @classmethod
-    def of(cls, verdict: Verdict, pointer: str, action: Mode, value: str) -> Self:
-        """Return what is told of a value; its length is in characters."""
-        digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
-        return cls(verdict.family, verdict.rules, pointer, verdict.profile, action, digest, len(value))
+def finding_of(verdict: Verdict, pointer: str, action: Mode, value: str) -> ContentFound:
+    """Return what is told of a value."""
+    digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+    return ContentFound(verdict.family, verdict.rules, pointer, verdict.profile, action, digest, len(value))

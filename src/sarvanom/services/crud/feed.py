@@ -14,7 +14,7 @@ from sarvanom.services.crud.rendering import frame_for, render_heartbeat
 from sarvanom.services.crud.ring import BATCH_BYTES, Ring
 from sarvanom.shared.changes import ChangeQuery
 from sarvanom.shared.errors import RevisionCompacted, SarvanOMError
-from sarvanom.shared.observations import WatchState
+from sarvanom.shared.observations import ErrorUnforeseen, WatchState, tell
 
 HEARTBEAT_SECONDS: Final = 15.0
 LONGEST_SECONDS: Final = 3600.0
@@ -150,8 +150,8 @@ class Feed:
                     _log.warning("the feed has to wait", reason=error.detail)
                 is_away = True
                 await asyncio.sleep(_RETRY_SECONDS)
-            except Exception:  # noqa: BLE001 (the log says what; watchers wait)
-                _log.exception("the feed failed")
+            except Exception as error:  # noqa: BLE001 (the log says what; watchers wait)
+                tell(ErrorUnforeseen(error, "the feed"))
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _follow(self) -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from sarvanom.backends.storage.contract import Store
 from sarvanom.shared.errors import SarvanOMError
+from sarvanom.shared.observations import ErrorUnforeseen, tell
 from sarvanom.shared.resources import format_timestamp
 
 _SECONDS_BETWEEN_ROUNDS: Final = 1.0
@@ -60,8 +61,8 @@ async def _attempt(work: Mapping[str, Callable[[], Awaitable[int]]]) -> tuple[bo
             done |= bool(await piece())
         except SarvanOMError as error:
             return done, error.detail
-        except Exception:  # noqa: BLE001 (the log says what; the next round tries again)
-            _log.exception("housekeeping failed", work=name)
+        except Exception as error:  # noqa: BLE001 (the log says what; the next round tries again)
+            tell(ErrorUnforeseen(error, name))
     return done, None
 
 

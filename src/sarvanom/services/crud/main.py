@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from sarvanom.backends.identity.secret_files import internal_secret, metrics_token
 from sarvanom.observability.observability import Observability, TraceSettings
+from sarvanom.observability.sampling import SAMPLING
 from sarvanom.observability.siblings import Place
 from sarvanom.security.derived_keys import derive_key
 from sarvanom.security.passwords import Passwords
@@ -62,7 +63,8 @@ def create_app(settings: CrudSettings | None = None, place: Place | None = None)
     administrator = Administrator(store, settings.admin_key, settings.data_dir)
 
     feed = Feed(store.log)
-    traces = TraceSettings(settings.otlp_endpoint, settings.trace_sample, follows_callers=True)
+    sampling = derive_key(secret, SAMPLING)
+    traces = TraceSettings(settings.otlp_endpoint, settings.trace_sample, sampling, follows_callers=True)
     observability = Observability("crud", version("sarvanom"), place or Place(), traces)
 
     @asynccontextmanager

@@ -5,7 +5,7 @@ from typing import Final
 
 from sarvanom.backends.storage.contract import Store
 from sarvanom.shared.errors import SarvanOMError
-from sarvanom.shared.observations import CacheMeasured, StoreMeasured, tell
+from sarvanom.shared.observations import CacheMeasured, ErrorUnforeseen, StoreMeasured, tell
 from sarvanom.shared.resources import CACHE
 
 _SECONDS: Final = 5.0
@@ -14,8 +14,8 @@ _CACHE_SHARE: Final = 100
 """A cache that takes long to count is counted less often, so that no more than this part of the time goes into it."""
 
 
-async def measure_store(store: Store) -> None:
-    """Look until cancelled; that the database is away is told, and no error."""
+async def measure_store(store: Store, seconds: float = _SECONDS) -> None:
+    """Look every so many seconds until cancelled; that the database is away is told, and no error."""
     loop = asyncio.get_running_loop()
     cache_due = 0.0
     while True:
@@ -28,4 +28,7 @@ async def measure_store(store: Store) -> None:
                 cache_due = loop.time() + max(_CACHE_SECONDS, _CACHE_SHARE * (loop.time() - began))
         except SarvanOMError:
             tell(StoreMeasured(is_available=False))
-        await asyncio.sleep(_SECONDS)
+        except Exception as error:  # noqa: BLE001 (the log says what; the next look tries again)
+            tell(ErrorUnforeseen(error, "measuring the store"))
+            tell(StoreMeasured(is_available=False))
+        await asyncio.sleep(seconds)

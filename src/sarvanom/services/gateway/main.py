@@ -6,15 +6,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 
-import structlog
 from fastapi import FastAPI
-from structlog.typing import FilteringBoundLogger
 
 from sarvanom.backends.identity.secret_files import internal_secret, metrics_token
 from sarvanom.observability.observability import Observability, TraceSettings
+from sarvanom.observability.sampling import SAMPLING
 from sarvanom.observability.siblings import Place
 from sarvanom.security.derived_keys import derive_key
-from sarvanom.security.inspection.findings import Finding, Mode
+from sarvanom.security.inspection.findings import Mode
 from sarvanom.security.inspection.inspector import Inspector
 from sarvanom.security.limits import LimitPolicy
 from sarvanom.security.statements import PURPOSE, Statements
@@ -31,13 +30,13 @@ from sarvanom.settings import GatewaySettings
 from sarvanom.shared.clients.service_client import ServiceClient, ServiceClientFactory
 from sarvanom.shared.clients.source_urls import names_https
 from sarvanom.shared.models.profiles import Profile
-from sarvanom.shared.observations import ContentFound, LimitState, Observation, tell
+from sarvanom.shared.observations import LimitState, Observation
 from sarvanom.shared.tls import FollowedContext, follow_client
 from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.docs import register_docs
 from sarvanom.web.edge import gateway_edge
 from sarvanom.web.health import register_health
-from sarvanom.web.inspection import Inspection, log_findings
+from sarvanom.web.inspection import Inspection
 from sarvanom.web.log_routes import add_log_routes
 from sarvanom.web.metrics_route import register_metrics
 from sarvanom.web.middleware.observation import ObservationMiddleware
@@ -59,14 +58,14 @@ def create_app(settings: GatewaySettings | None = None, place: Place | None = No
     hop_tls = _hop_tls(settings)
     hop = ServiceClientFactory().hop(settings.crud_urls, timeout=settings.upstream_timeout, tls=hop_tls)
     limits = limit_store(settings.valkey_url)
-    logger = structlog.get_logger().bind()
 
     recognition = Recognition(settings.internal_secret, settings.data_dir)
     questions = Questions(hop, statements, recognition)
     keys = ApiKeys(questions.find_key, lease=settings.lease_seconds)
     tokens = GatewayTokens(secret, questions, limits, _token_settings(settings))
 
-    traces = TraceSettings(settings.otlp_endpoint, settings.trace_sample, settings.trace_follow_callers)
+    sampling = derive_key(secret, SAMPLING)
+    traces = TraceSettings(settings.otlp_endpoint, settings.trace_sample, sampling, settings.trace_follow_callers)
     observability = Observability("gateway", version("sarvanom"), place or Place(), traces)
 
     def report() -> Iterator[Observation]:
@@ -103,7 +102,7 @@ def create_app(settings: GatewaySettings | None = None, place: Place | None = No
             max_body_bytes=settings.max_body_bytes,
             limits=limits,
             limit_policy=_limit_policy(settings),
-            inspection=_inspection(settings, logger),
+            inspection=_inspection(settings),
         ),
     )
     if hop_tls is not None:
@@ -156,15 +155,11 @@ def _hop_tls(settings: GatewaySettings) -> FollowedContext | None:
     return follow_client(settings.crud_ca, settings.hop_certificate, settings.hop_key)
 
 
-def _inspection(settings: GatewaySettings, logger: FilteringBoundLogger) -> Inspection | None:
+def _inspection(settings: GatewaySettings) -> Inspection | None:
     modes = {Profile.STRICT: Mode(settings.inspection_strict), Profile.FREE: Mode(settings.inspection_free)}
     if set(modes.values()) == {Mode.OFF}:
         return None
-    return Inspection(Inspector(), modes, [log_findings(logger), _tell_finding])
-
-
-def _tell_finding(finding: Finding) -> None:
-    tell(ContentFound(finding.family, finding.profile, finding.action))
+    return Inspection(Inspector(), modes)
 
 
 def _trusted_hosts(settings: GatewaySettings) -> list[str]:

@@ -36,6 +36,10 @@ class Attempt:
         """Tell that none has."""
         self._tell(0, failure_of(error))
 
+    def given_up(self) -> None:
+        """Tell that none is waited for any more: who asked went away, or did not bring the body."""
+        self._tell(0, "cancelled")
+
     def _tell(self, status: int, outcome: str) -> None:
         seconds = perf_counter() - self._began
         tell(UpstreamAttempted(self._instance, self._method, status, outcome, seconds, self._span))

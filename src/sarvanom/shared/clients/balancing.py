@@ -126,6 +126,9 @@ class BalancingTransport(Transport):
             self._discovery.report(lane.endpoint, healthy=False)
             attempt.failed(error)
             raise
+        except BaseException:
+            attempt.given_up()
+            raise
         finally:
             self._leave(lane, lane.requests)
         attempt.answered(response.status)
@@ -152,8 +155,11 @@ class BalancingTransport(Transport):
     async def _open_along(
         self, lane: _Lane, stack: AsyncExitStack, request: Request, source: WatchedBody | None
     ) -> StreamedResponse:
+        def is_theirs(error: Exception) -> bool:
+            return source is None or error is not source.error
+
         def report_failure(error: Exception) -> None:
-            if source is None or error is not source.error:
+            if is_theirs(error):
                 self._discovery.report(lane.endpoint, healthy=False)
 
         attempt = Attempt(lane.endpoint.url, request)
@@ -162,9 +168,12 @@ class BalancingTransport(Transport):
             opening.callback(self._leave, lane, lane.streams)
             try:
                 response = await opening.enter_async_context(lane.transport.stream(request, source))
-            except _FAILURES as error:
-                report_failure(error)
-                attempt.failed(error)
+            except BaseException as error:
+                if isinstance(error, _FAILURES) and is_theirs(error):
+                    report_failure(error)
+                    attempt.failed(error)
+                else:
+                    attempt.given_up()
                 raise
             attempt.answered(response.status)
             if not lane.endpoint.healthy:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 
 from sarvanom.shared.clients.endpoint_sources import EndpointSource, Target
@@ -67,7 +68,7 @@ class ServiceDiscoveryClient(ServiceDiscoveryContract):
         """Return the instances; the same object as before if nothing has changed."""
         if self._clock() >= self._good_until and not self._closed:
             if self._refreshing is None:
-                self._refreshing = asyncio.create_task(self._refresh())
+                self._refreshing = asyncio.create_task(self._refresh(), context=Context())
             if not self._targets:
                 await asyncio.wait([self._refreshing])
         if not self._endpoints:
@@ -84,7 +85,7 @@ class ServiceDiscoveryClient(ServiceDiscoveryContract):
         else:
             self._unwell.add(endpoint.url)
             if self._probing is None:
-                self._probing = asyncio.create_task(self._probe_unwell())
+                self._probing = asyncio.create_task(self._probe_unwell(), context=Context())
         self._rebuild()
 
     async def aclose(self) -> None:

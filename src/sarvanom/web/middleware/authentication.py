@@ -48,7 +48,7 @@ class AuthenticationMiddleware:
     async def _prove(self, scope: Scope) -> None:
         credential: Credential = "none"
         try:
-            token = _bearer_token(scope)
+            token = bearer_token(scope)
             credential = "api_key" if token.startswith(ANY_PREFIX) else "token"
             principal = self._authenticator.recall(token)
             if principal is None:
@@ -75,7 +75,8 @@ class AuthenticationMiddleware:
             raise
 
 
-def _bearer_token(scope: Scope) -> str:
+def bearer_token(scope: Scope) -> str:
+    """Return the token that a request bears; raises `Unauthorized` if there is none, or `InvalidHeader`."""
     given: bytes | None = None
     for name, value in scope["headers"]:
         if name == b"authorization":

@@ -107,6 +107,7 @@ class StrangerLimit:
         demand = Demand((Charge(quota, key),), is_local=True)
         verdict = await self._store.admit(demand)
         if verdict.refused_by is not None:
+            tell(LimitDecided("strangers", "refused", quota.name))
             raise _refusal(quota, verdict.retry_in, limit_headers(self._rule, verdict))
         return partial(self._store.withdraw, demand)
 

@@ -10,15 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sarvanom.shared.errors import SarvanOMError, UpstreamFailed
 from sarvanom.shared.observations import ErrorUnforeseen, tell
 from sarvanom.web.problems import send_problem, unexpected_error
+from sarvanom.web.sending import CONNECTION, drop_connection
 
 _log = structlog.get_logger()
 
 
 class ProblemMiddleware:
-    """Answers deliberate errors as they say, and logs any other exception behind a plain 500.
+    """Answers deliberate errors as they say, and tells of any other exception behind a plain 500.
 
-    In the midst of an answer the exception goes on to the server, which logs it and drops the connection, so that no
-    caller takes half an answer for a whole one.
+    In the midst of an answer the connection is dropped, so that no caller takes half an answer for a whole one.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -45,13 +45,15 @@ class ProblemMiddleware:
         except ClientDisconnect:
             # Nobody is left to answer.
             return
-        except Exception as error:
-            if not isinstance(error, SarvanOMError):
-                tell(ErrorUnforeseen())
-            if began and not ended:
-                raise
-            if not isinstance(error, SarvanOMError):
-                _log.exception("unhandled exception")
-                error = unexpected_error(scope)
+        except Exception as raised:
+            error = raised if isinstance(raised, SarvanOMError) else unexpected_error(scope)
+            if error is not raised:
+                tell(ErrorUnforeseen(raised, "a request"))
             if not began:
                 await send_problem(scope, send, error)
+            elif not ended:
+                if CONNECTION not in scope:
+                    raise  # the server's to drop
+                if error is raised:
+                    _log.info("answer broke off", reason=error.detail)
+                await drop_connection(scope)

@@ -1,7 +1,7 @@
 """Nobody but a gateway is answered: it states who asks, and signs that."""
 
 import hmac
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
 
@@ -10,11 +10,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sarvanom.security.metrics_token import MetricsToken
 from sarvanom.security.principals import Principal
 from sarvanom.security.statements import HEADER, Statements
-from sarvanom.shared.errors import Unauthorized
+from sarvanom.shared.errors import InvalidHeader, Unauthorized
 from sarvanom.web.authorization import PRINCIPAL
+from sarvanom.web.middleware.authentication import bearer_token
 
 METRICS_PATH: Final = "/metrics"
-_BEARER: Final = b"Bearer "
 BODY_DIGEST: Final = "sarvanom.body_digest"
 """Where the scope keeps the SHA-256 that the body was stated to have; whoever has read it to its end may rely on it."""
 
@@ -45,7 +45,7 @@ class StatementMiddleware:
     def _verify(self, scope: Scope, receive: Receive) -> Receive:
         headers = scope["headers"]
         given = [value for name, value in headers if name == HEADER]
-        if not given and scope["path"] == METRICS_PATH and (scraper := self._scraper(headers)) is not None:
+        if not given and scope["path"] == METRICS_PATH and (scraper := self._scraper(scope)) is not None:
             scope[PRINCIPAL] = scraper
             return receive
         if len(given) != 1:
@@ -58,9 +58,11 @@ class StatementMiddleware:
         scope[BODY_DIGEST] = statement.body_digest
         return receive if statement.body_digest is None else _watched(receive, statement.body_digest)
 
-    def _scraper(self, headers: Iterable[tuple[bytes, bytes]]) -> Principal | None:
-        tokens = [value for name, value in headers if name == b"authorization"]
-        return self._metrics.principal(tokens[0].removeprefix(_BEARER).decode("latin-1")) if len(tokens) == 1 else None
+    def _scraper(self, scope: Scope) -> Principal | None:
+        try:
+            return self._metrics.principal(bearer_token(scope))
+        except (Unauthorized, InvalidHeader):
+            return None
 
 
 def _watched(receive: Receive, expected: bytes) -> Receive:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,6 +168,28 @@ async def test_reported_instance_is_out_until_a_probe_finds_it_well(discover: Di
     await clinic.step()
     assert await health(discovery) == {"a": True, "b": True}
     assert clinic.probed == ["a", "a"]
+
+
+async def test_what_goes_on_after_a_request_is_none_of_its_doing(discover: Discover) -> None:
+    seen: list[str] = []
+
+    class Noting(Source):
+        async def find(self) -> Finding:
+            seen.append(about.get())
+            return await super().find()
+
+    async def probe(_: str) -> bool:
+        seen.append(about.get())
+        return True
+
+    about = ContextVar("about", default="nobody")
+    about.set("a request")
+    discovery = discover(Noting((Target("a"),)), probe=probe, times=DiscoveryTimes(probe_interval=0))
+    (endpoint,) = await discovery.endpoints()
+    discovery.report(endpoint, healthy=False)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert seen == ["nobody"] * 2
 
 
 async def test_probing_starts_again_after_it_ended(discover: Discover) -> None:

@@ -11,8 +11,9 @@ from sarvanom.backends.limits.memory import MemoryLimits
 from sarvanom.security.limits import LimitPolicy
 from sarvanom.security.principals import ANONYMOUS, Principal
 from sarvanom.shared.errors import RateLimited, ResourceNotFound
+from sarvanom.shared.observations import LimitDecided, listen
 from sarvanom.web.authorization import PRINCIPAL
-from sarvanom.web.middleware.limits import LimitMiddleware
+from sarvanom.web.middleware.limits import LimitMiddleware, StrangerLimit
 from tests.contracts.limits.clock import Clock
 from tests.unit.web.asgi import Answer, Raising, Replying, Untouched, ask, http_scope, is_untouched, read_all
 
@@ -246,6 +247,21 @@ async def test_what_is_not_limited_is_not_spoken_of() -> None:
         "ratelimit-policy": '"bytes";q=900;qu="content-bytes";w=60',
         "ratelimit": '"bytes";r=895;t=61',
     }
+
+
+async def test_what_was_decided_is_told() -> None:
+    told: list[LimitDecided] = []
+    end = listen(LimitDecided, told.append)
+    edge = Edge()
+    assert await edge.admitted("DELETE", "/users/x", tries=5, **ADA) == 4
+    strangers = StrangerLimit(edge.store, POLICY)
+    for _ in range(3):
+        await strangers(http_scope())
+    with pytest.raises(RateLimited):
+        await strangers(http_scope())
+    end()
+    admitted, refused = LimitDecided("writes", "admitted", "none"), LimitDecided("writes", "refused", "writes")
+    assert told == [admitted] * 4 + [refused] + [LimitDecided("strangers", "refused", "anonymous")]
 
 
 async def test_other_scopes_pass_untouched() -> None:

@@ -131,7 +131,7 @@ async def test_a_request_goes_on_in_its_callers_trace(told: list[RequestServed])
         assert notes is not None
         seen.append(notes.trace)
 
-    entrance = TraceEntrance(0.0, follows_callers=True)
+    entrance = TraceEntrance(0.0, bytes(32), follows_callers=True)
     await ask(ObservationMiddleware(app, entrance), http_scope(headers=[(b"traceparent", CALLER)]))
     await ask(ObservationMiddleware(app, entrance), http_scope())
     followed, fresh = told

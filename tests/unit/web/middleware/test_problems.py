@@ -1,18 +1,30 @@
 """The last resort: deliberate errors, unforeseen ones, and answers that had already begun."""
 
+from collections.abc import Iterator
+
 import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from sarvanom.shared.errors import MethodNotAllowed, SarvanOMError, ServiceUnavailable
+from sarvanom.shared.observations import ErrorUnforeseen, listen
 from sarvanom.web.middleware.problems import ProblemMiddleware
 from sarvanom.web.middleware.request_id import REQUEST_ID
+from sarvanom.web.sending import CONNECTION
 from tests.unit.web.asgi import Answer, Raising, Replying, Untouched, ask, http_scope, is_untouched
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
 PART: Message = {"type": "http.response.body", "body": b"part", "more_body": True}
 END: Message = {"type": "http.response.body", "body": b"end"}
+
+
+@pytest.fixture
+def told() -> Iterator[list[ErrorUnforeseen]]:
+    found: list[ErrorUnforeseen] = []
+    end = listen(ErrorUnforeseen, found.append)
+    yield found
+    end()
 
 
 def scope() -> Scope:
@@ -34,7 +46,7 @@ async def test_a_deliberate_error_is_answered_and_not_logged() -> None:
     assert lines == []
 
 
-async def test_an_unforeseen_error_is_logged_once_and_says_nothing() -> None:
+async def test_an_unforeseen_error_is_told_once_and_says_nothing(told: list[ErrorUnforeseen]) -> None:
     error = ValueError("password=hunter2")
     with capture_logs() as lines:
         answer = await ask(ProblemMiddleware(Raising(error)), scope())
@@ -47,12 +59,15 @@ async def test_an_unforeseen_error_is_logged_once_and_says_nothing() -> None:
         "detail": "Request abc failed; the log says why",
         "request_id": "abc",
     }
-    assert lines == [{"event": "unhandled exception", "log_level": "error", "exc_info": True}]
+    assert told == [ErrorUnforeseen(error, "a request")]
+    assert lines == []
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), MethodNotAllowed("x")])
 @pytest.mark.parametrize("sent", [[START], [START, PART]])
-async def test_half_an_answer_is_left_to_the_server(error: Exception, sent: list[Message]) -> None:
+async def test_half_an_answer_is_left_to_a_server_whose_connection_is_unknown(
+    error: Exception, sent: list[Message]
+) -> None:
     answer = Answer(scope())
     with capture_logs() as lines, pytest.raises(type(error)):
         await ask(ProblemMiddleware(Raising(error, *sent)), answer=answer)
@@ -60,11 +75,37 @@ async def test_half_an_answer_is_left_to_the_server(error: Exception, sent: list
     assert lines == []
 
 
-async def test_after_a_whole_answer_the_error_is_only_logged() -> None:
+class Connection:
+    aborted = 0
+
+    def abort(self) -> None:
+        self.aborted += 1
+
+
+@pytest.mark.parametrize(
+    ("error", "told_of", "events"),
+    [(ValueError("x"), 1, []), (ServiceUnavailable("The store is away"), 0, ["answer broke off"])],
+)
+async def test_half_an_answer_ends_with_its_connection(
+    told: list[ErrorUnforeseen], error: Exception, told_of: int, events: list[str]
+) -> None:
+    connection = Connection()
     with capture_logs() as lines:
-        answer = await ask(ProblemMiddleware(Raising(ValueError("x"), START, PART, END)))
+        answer = await ask(ProblemMiddleware(Raising(error, START, PART)), {**scope(), CONNECTION: connection})
+    assert answer.messages == [START, PART]
+    assert connection.aborted == 1
+    assert len(told) == told_of
+    assert [line["event"] for line in lines] == events
+
+
+async def test_after_a_whole_answer_the_error_is_only_told(told: list[ErrorUnforeseen]) -> None:
+    connection = Connection()
+    answer = await ask(
+        ProblemMiddleware(Raising(ValueError("x"), START, PART, END)), {**scope(), CONNECTION: connection}
+    )
     assert answer.body == b"partend"
-    assert [line["event"] for line in lines] == ["unhandled exception"]
+    assert connection.aborted == 0
+    assert len(told) == 1
 
 
 async def test_after_a_whole_answer_a_deliberate_error_is_dropped() -> None:

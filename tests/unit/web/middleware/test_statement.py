@@ -64,3 +64,40 @@ async def test_open_path_needs_none_and_makes_nobody_known() -> None:
 async def test_other_scopes_pass() -> None:
     app = Untouched()
     assert await is_untouched(behind(app), app)
+
+
+TOKEN = "scraper-" + "x" * 32
+
+
+@pytest.mark.parametrize("given", [f"Bearer {TOKEN}", f"bearer {TOKEN}", f"Bearer  {TOKEN}"])
+async def test_metrics_are_read_with_their_token(given: str) -> None:
+    app = StatementMiddleware(Replying(), STATEMENTS, [], TOKEN)
+    scope = http_scope(path="/metrics", headers=[(b"authorization", given.encode())])
+    await ask(app, scope)
+    assert scope[PRINCIPAL].scopes == {"metrics:read"}
+
+
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        ("/metrics", [TOKEN]),
+        ("/metrics", [f"Basic {TOKEN}"]),
+        ("/metrics", [f"Bearer {TOKEN}x"]),
+        ("/metrics", ["Bearer "]),
+        ("/metrics", ["Bearer \xe4"]),
+        ("/metrics", [f"Bearer {TOKEN}"] * 2),
+        ("/metrics/", [f"Bearer {TOKEN}"]),
+        ("/users", [f"Bearer {TOKEN}"]),
+    ],
+)
+async def test_nothing_else_is_and_with_nothing_else(path: str, given: list[str]) -> None:
+    app = StatementMiddleware(Untouched(), STATEMENTS, [], TOKEN)
+    headers = [(b"authorization", one.encode("latin-1")) for one in given]
+    with pytest.raises(Unauthorized):
+        await ask(app, http_scope(path=path, headers=headers))
+
+
+async def test_without_a_token_there_is_none_to_guess() -> None:
+    for given in (b"Bearer ", b"Bearer None"):
+        with pytest.raises(Unauthorized):
+            await ask(behind(Untouched()), http_scope(path="/metrics", headers=[(b"authorization", given)]))
