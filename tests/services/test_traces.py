@@ -127,6 +127,15 @@ def test_an_error_is_one_of_the_span(client: httpx2.Client, collector: Collector
     assert hop.attributes["error.type"] == "404"
 
 
+def test_an_unusual_method_names_no_span(client: httpx2.Client, collector: Collector) -> None:
+    trace_id = uuid4().hex
+    assert client.request("MKCOL", "/settings", headers=parent(trace_id)).status_code == 405
+    [span] = collector.trace(trace_id, 1)
+    assert span.name == "HTTP /settings"
+    methods = ("http.request.method", "http.request.method_original")
+    assert [span.attributes[name] for name in methods] == ["_OTHER", "MKCOL"]
+
+
 def test_what_a_caller_does_not_record_is_not_recorded(
     traced: RunningProcess, client: httpx2.Client, collector: Collector
 ) -> None:

@@ -31,8 +31,10 @@ from opentelemetry.semconv.attributes.db_attributes import (
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.http_attributes import (
     HTTP_REQUEST_METHOD,
+    HTTP_REQUEST_METHOD_ORIGINAL,
     HTTP_RESPONSE_STATUS_CODE,
     HTTP_ROUTE,
+    HttpRequestMethodValues,
 )
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.trace import (
@@ -58,6 +60,8 @@ _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _SECONDS_TO_FLUSH: Final = 2
 _UNFIT_STATUS: Final = 500
 _CLIENT_ERROR: Final = 400
+_OTHER: Final = HttpRequestMethodValues.OTHER.value
+_METHODS: Final = frozenset(method.value for method in HttpRequestMethodValues) - {_OTHER}
 
 
 class _PlannedIds(IdGenerator):
@@ -144,6 +148,9 @@ class Traces:
             "sarvanom.request_id": request.request_id,
         }
         name = request.method
+        if name not in _METHODS:
+            attributes |= {HTTP_REQUEST_METHOD: _OTHER, HTTP_REQUEST_METHOD_ORIGINAL: name}
+            name = "HTTP"
         if request.route != "unmatched":
             attributes[HTTP_ROUTE] = request.route
             name = f"{name} {request.route}"
