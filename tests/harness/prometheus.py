@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,6 +80,14 @@ class PrometheusServer:
         """Return the exemplars of the series that are selected: labels, value, timestamp, and `series`, its labels."""
         found = self.get("query_exemplars", query=selector, start=f"{since:.3f}", end=f"{to:.3f}")
         return [{**exemplar, "series": one["seriesLabels"]} for one in found for exemplar in one["exemplars"]]
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Return all rules and what has become of them."""
+        return [rule for group in self.get("rules")["groups"] for rule in group["rules"]]
+
+    def evaluations(self) -> list[float]:
+        """Return when each rule was evaluated last."""
+        return [datetime.fromisoformat(rule["lastEvaluation"]).timestamp() for rule in self.rules()]
 
     def get(self, path: str, **parameters: str) -> Any:
         """Return the `data` of an answer of its API."""

@@ -3,7 +3,6 @@
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -114,7 +113,7 @@ class Load:
                         status = self._ask(client, step)
                         assert status in step.statuses, (step, status)
 
-        self._together(send)
+        _together(send, SENDERS)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -130,23 +129,22 @@ class Load:
                             break
 
         with ThreadPoolExecutor(1) as pool:
-            sending = pool.submit(self._together, send)
+            sending = pool.submit(_together, send, SENDERS)
             try:
                 yield
             finally:
                 over.set()
             sending.result()
 
-    def by_key(self) -> Counter[Key]:
-        """Count what was asked, by route, method and class of status."""
-        return Counter(one.key for one in self.asked)
+    def read_at_once(self, times: int) -> None:
+        """Read a list several times at once, whatever the answers are."""
+        step = Step("GET", "/users?limit=5", "/users", (200,))
 
-    def bytes_by_key(self) -> Counter[Key]:
-        """Add the bodies' bytes up, likewise; what is 0 is left out."""
-        found: Counter[Key] = Counter()
-        for one in self.asked:
-            found[one.key] += one.size
-        return +found
+        def send() -> None:
+            with self._client() as client:
+                self._ask(client, step)
+
+        _together(send, times)
 
     def count(self, *statuses: int) -> int:
         """Return how many answers had one of these statuses."""
@@ -154,11 +152,6 @@ class Load:
 
     def _client(self) -> httpx2.Client:
         return httpx2.Client(base_url=self.url, headers=ADMIN_HEADERS, timeout=60)
-
-    def _together(self, send: Callable[[], None]) -> None:
-        with ThreadPoolExecutor(SENDERS) as pool:
-            for sender in [pool.submit(send) for _ in range(SENDERS)]:
-                sender.result()
 
     def _ask(self, client: httpx2.Client, step: Step) -> int:
         trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
@@ -168,3 +161,9 @@ class Load:
         size, ended = len(answer.content), time.time()
         self.asked.append(Asked(step.route, step.method, answer.status_code, size, trace_id, span_id, began, ended))
         return answer.status_code
+
+
+def _together(send: Callable[[], None], senders: int) -> None:
+    with ThreadPoolExecutor(senders) as pool:
+        for sender in [pool.submit(send) for _ in range(senders)]:
+            sender.result()

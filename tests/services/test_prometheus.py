@@ -7,8 +7,10 @@ import pytest
 
 from tests.harness.collector import SeenSpan
 from tests.harness.prometheus import needs_prometheus, total
+from tests.harness.promql import selectors, without_filters
 from tests.harness.waiting import until
 from tests.services.counted_load import Asked, Key
+from tests.services.shown_queries import Query, rules
 from tests.services.watched_system import (
     CLIENT,
     CRUD,
@@ -244,3 +246,16 @@ def test_exemplars_lead_to_traces(watched: WatchedSystem) -> None:
             assert float(one["value"]) <= float(series["le"])
             routes = {span.attributes.get("http.route", "unmatched") for span in spans if is_request(span, "gateway")}
             assert series["route"] in routes | ({"/authenticate"} if job == CRUD else set())
+
+
+def test_all_rules_are_loaded_and_healthy(watched: WatchedSystem) -> None:
+    found = watched.prometheus.rules()
+    assert sorted(rule["name"] for rule in found) == sorted(rule.place for rule in rules())
+    assert {rule["health"]: rule.get("lastError") for rule in found} == {"ok": None}
+
+
+@pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.place) for rule in rules()])
+def test_a_rule_has_data(watched: WatchedSystem, rule: Query) -> None:
+    """With what its comparisons say, instead of what they keep; and so has each metric in it."""
+    for expression in (without_filters(rule.expression), *selectors(rule.expression)):
+        assert watched.prometheus.query(expression, watched.ended), expression

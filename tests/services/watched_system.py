@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 from sarvanom.services.crud.storage import migrate_store
 from tests.harness.collector import Collector, SeenSpan, running_collector
-from tests.harness.postgres import PostgresServer, running_postgres
+from tests.harness.postgres import PostgresDatabases, PostgresServer, running_postgres
 from tests.harness.prometheus import PrometheusServer, running_prometheus
 from tests.harness.scraping import METRICS_TOKEN
 from tests.harness.system import RunningProcess
@@ -30,7 +31,9 @@ SETTINGS: Final = {
     "SARVANOM_METRICS_TOKEN": METRICS_TOKEN,
     "SARVANOM_TRACE_SAMPLE": "1",
     "SARVANOM_LIMIT_BULK_PER_MINUTE": "3",
+    "SARVANOM_DATABASE_CONNECTIONS": "12",  # two for the reads of each worker, so that some have to wait
 }
+RULES: Final = sorted((Path(__file__).parents[2] / "deploy/observability/rules").glob("*.yml"))
 
 
 class Phase(NamedTuple):
@@ -59,6 +62,8 @@ class WatchedSystem:
     collector: Collector
     phases: dict[str, Phase] = field(default_factory=dict)
     kills: list[Kill] = field(default_factory=list)
+    ended: float = 0.0
+    """When it was over, and every rule had been evaluated since the first load."""
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Load]:
@@ -87,10 +92,29 @@ class WatchedSystem:
         until(lambda: self.prometheus.query(f"count({available} == 1) == 2"), PATIENCE)
         self.go_on(load)
 
+    def hold_table(self, load: Load) -> None:
+        """Hold a table that many read, until Prometheus has seen that a read waited too long for a connection."""
+        database = PostgresDatabases(self.postgres.database_url(self.database))
+        lock = "LOCK TABLE users IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3)"
+
+        def has_timed_out() -> bool:
+            with ThreadPoolExecutor(1) as pool:
+                holding = pool.submit(database.ask, lock)
+                load.read_at_once(12)
+                holding.result()
+            return self.prometheus.number('sum(sarvanom_db_pool_wait_seconds_count{outcome="timeout"})') > 0
+
+        until(has_timed_out, PATIENCE)
+
     def go_on(self, load: Load) -> None:
         """Wait until some more writes have been carried out."""
         before = load.count(201)
         until(lambda: load.count(201) >= before + 10, PATIENCE)
+
+    def await_rules(self) -> None:
+        """Wait until each rule has been evaluated since the first load was over."""
+        since = self.phases["calm"].ended
+        until(lambda: all(when > since for when in self.prometheus.evaluations()), PATIENCE)
 
     def await_spans(self) -> None:
         """Wait until the collector has the other end of each hop that was answered, and its request's."""
@@ -121,7 +145,7 @@ def watched_system(folder: Path) -> Iterator[WatchedSystem]:
         system = RunningProcess(("up",), folder / "system", settings=settings)
         jobs = {GATEWAY: system.gateway_url, CRUD: system.crud_url}
         # Prometheus waits some seconds before its first scrape, while the system starts.
-        with running_prometheus(folder / "prometheus", jobs) as prometheus, running(system):
+        with running_prometheus(folder / "prometheus", jobs, rules=RULES) as prometheus, running(system):
             watched = WatchedSystem(system, postgres, urlsplit(url).path[1:], prometheus, collector)
             play(watched)
             yield watched
@@ -141,5 +165,8 @@ def play(watched: WatchedSystem) -> None:
         watched.kill_crud_worker()
         watched.go_on(load)
         watched.stop_postgres(load)
+        watched.hold_table(load)
         watched.postgres.terminate_backends(watched.database)
         watched.go_on(load)
+    watched.await_rules()
+    watched.ended = time.time()
