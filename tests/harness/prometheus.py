@@ -33,6 +33,8 @@ pid=$(cat "$1/pid")
 
 needs_prometheus = pytest.mark.skipif(shutil.which(PROMETHEUS) is None, reason=f"there is no {PROMETHEUS}")
 
+STARTED: Final = "process_start_time_seconds"
+
 type Labels = frozenset[tuple[str, str]]
 
 
@@ -43,6 +45,11 @@ class PrometheusServer:
     folder: Path
     port: int
     client: httpx2.Client = field(repr=False)
+
+    @property
+    def log(self) -> Path:
+        """Where it writes warnings and errors."""
+        return self.folder / "log"
 
     def query(self, expression: str, at: float | None = None) -> dict[Labels, float]:
         """Return the value of each series that the expression has, now or at a moment."""
@@ -59,20 +66,26 @@ class PrometheusServer:
         return total(self.query(expression, at), names)
 
     def gained(self, selector: str, since: float, to: float) -> dict[Labels, float]:
-        """Return by how much each counter grew; after a reset it began again from 0.
+        """Return by how much each counter grew; one of a process that was started meanwhile began again from 0.
 
-        It is what `increase` has, before that extrapolates to where there are no samples, and with what a series had
-        when it was first seen: it is then taken to have begun at 0.
+        `increase` has the same, but extrapolates to where there are no samples, leaves out what a series had when it
+        was first seen, and takes for no reset what has caught up with the old value by the next scrape.
         """
-        before = self.query(selector, since)
+        before, began = self.query(selector, since), self.query(STARTED, since)
+        window = f"[{(to - since) * 1000:.0f}ms]"
+        starts = {
+            (_process(labels), at): start
+            for labels, samples in self._range(STARTED + window, to)
+            for at, start in samples
+        }
         grown: dict[Labels, float] = {}
-        for one in self._query(f"{selector}[{(to - since) * 1000:.0f}ms]", to):
-            labels = _labels(one["metric"])
-            last, total = before.get(labels, 0.0), 0.0
-            for _, text in one["values"]:
-                value = float(text)
-                total += value - last if value >= last else value
-                last = value
+        for labels, samples in self._range(selector + window, to):
+            process, total, last = _process(labels), 0.0, before.get(labels, 0.0)
+            last_start = began.get(process)
+            for at, value in samples:
+                start = starts[process, at]
+                total += value - (last if start == last_start else 0)
+                last, last_start = value, start
             grown[labels] = total
         return grown
 
@@ -113,6 +126,10 @@ class PrometheusServer:
 
         until(is_quiet)
         return time.time()
+
+    def _range(self, expression: str, to: float) -> Iterator[tuple[Labels, list[tuple[float, float]]]]:
+        for one in self._query(expression, to):
+            yield _labels(one["metric"]), [(at, float(text)) for at, text in one["values"]]
 
     def _query(self, expression: str, at: float | None) -> list[dict[str, Any]]:
         moment = {} if at is None else {"time": f"{at:.3f}"}
@@ -201,3 +218,7 @@ def _is_ready(client: httpx2.Client) -> bool:
 
 def _labels(metric: Mapping[str, str]) -> Labels:
     return frozenset((name, value) for name, value in metric.items() if name != "__name__")
+
+
+def _process(labels: Labels) -> Labels:
+    return frozenset((name, value) for name, value in labels if name in {"job", "instance", "worker"})

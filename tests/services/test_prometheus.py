@@ -1,5 +1,6 @@
 """Prometheus and a collector of traces say of a system, through faults, what those who called it have counted."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
@@ -10,7 +11,7 @@ from tests.harness.prometheus import needs_prometheus, total
 from tests.harness.promql import selectors, without_filters
 from tests.harness.waiting import until
 from tests.services.counted_load import Asked, Key
-from tests.services.shown_queries import Query, rules
+from tests.services.shown_queries import Query, panels, rules
 from tests.services.watched_system import (
     CLIENT,
     CRUD,
@@ -248,6 +249,11 @@ def test_exemplars_lead_to_traces(watched: WatchedSystem) -> None:
             assert series["route"] in routes | ({"/authenticate"} if job == CRUD else set())
 
 
+def test_prometheus_has_nothing_to_complain_of(watched: WatchedSystem) -> None:
+    """Such as samples or exemplars that are out of order, or there twice."""
+    assert watched.prometheus.log.read_text() == ""
+
+
 def test_all_rules_are_loaded_and_healthy(watched: WatchedSystem) -> None:
     found = watched.prometheus.rules()
     assert sorted(rule["name"] for rule in found) == sorted(rule.place for rule in rules())
@@ -256,6 +262,20 @@ def test_all_rules_are_loaded_and_healthy(watched: WatchedSystem) -> None:
 
 @pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.place) for rule in rules()])
 def test_a_rule_has_data(watched: WatchedSystem, rule: Query) -> None:
-    """With what its comparisons say, instead of what they keep; and so has each metric in it."""
-    for expression in (without_filters(rule.expression), *selectors(rule.expression)):
-        assert watched.prometheus.query(expression, watched.ended), expression
+    """With what its comparisons say, instead of what they keep."""
+    check_data(watched, without_filters(rule.expression))
+
+
+@pytest.mark.parametrize("panel", [pytest.param(panel, id=panel.place) for panel in panels()])
+def test_a_panel_has_data(watched: WatchedSystem, panel: Query) -> None:
+    check_data(watched, panel.expression)
+
+
+def check_data(watched: WatchedSystem, expression: str) -> None:
+    """Check that the expression has a value, and that each metric in it is there."""
+    found = watched.prometheus.query(expression, watched.ended)
+    assert [value for value in found.values() if not math.isnan(value)], expression
+    for selector in selectors(expression):
+        if selector.startswith("ALERTS{"):
+            continue  # Prometheus's own, which is there while an alert fires
+        assert watched.prometheus.query(selector, watched.ended), selector

@@ -21,6 +21,7 @@ from tests.harness.system import RunningProcess
 from tests.harness.waiting import until
 from tests.services.commands import children, running
 from tests.services.counted_load import Load
+from tests.services.shown_queries import RULES
 
 GATEWAY: Final = "sarvanom-gateway"
 CRUD: Final = "sarvanom-crud"
@@ -33,7 +34,6 @@ SETTINGS: Final = {
     "SARVANOM_LIMIT_BULK_PER_MINUTE": "3",
     "SARVANOM_DATABASE_CONNECTIONS": "12",  # two for the reads of each worker, so that some have to wait
 }
-RULES: Final = sorted((Path(__file__).parents[2] / "deploy/observability/rules").glob("*.yml"))
 
 
 class Phase(NamedTuple):
