@@ -24,6 +24,9 @@ from tests.harness.waiting import until
 
 PROMETHEUS: Final = "/usr/bin/prometheus"
 START_SECONDS: Final = 30.0
+SETTLE_SECONDS: Final = 60.0
+INTERVAL: Final = 1
+"""Seconds between scrapes, which is also how long one may take."""
 # Waits until whoever started it ends, in whatever way, then ends the server that still works in the folder ($1).
 GUARDIAN: Final = """
 read -r _
@@ -111,21 +114,25 @@ class PrometheusServer:
     def settle(self, jobs: Sequence[str]) -> float:
         """Return a moment at which Prometheus knows all that these jobs have done until now, and nothing is under way.
 
-        That is when a later scrape of each has found all workers, and no request but the scrape itself.
+        That is when a later scrape of each has found all workers, and no request but the scrape itself. No scrape that
+        may yet fail has begun at that moment.
         """
         asked = time.time()
+        scraped: dict[tuple[str, ...], float] = {}
 
         def is_quiet() -> bool:
             under_way = "sarvanom_http_requests_in_progress"
-            scraped = self.by(["job"], f"min by (job) (timestamp({under_way}))")
+            scraped.update(self.by(["job"], f"min by (job) (timestamp({under_way}))"))
+            moments = [scraped.get((job,), 0) for job in jobs]
             return (
-                all(scraped.get((job,), 0) > asked for job in jobs)
-                and self.by(["job"], f"sum by (job) ({under_way})") == {(job,): 1.0 for job in jobs}
-                and not self.number("sum(sarvanom_workers_unreachable)")
+                min(moments) > asked
+                and max(moments) - min(moments) < INTERVAL
+                and self.by(["job"], f"sum by (job) ({under_way})", max(moments)) == {(job,): 1.0 for job in jobs}
+                and not self.number("sum(sarvanom_workers_unreachable)", max(moments))
             )
 
-        until(is_quiet)
-        return time.time()
+        until(is_quiet, SETTLE_SECONDS)
+        return max(scraped.values())
 
     def _range(self, expression: str, to: float) -> Iterator[tuple[Labels, list[tuple[float, float]]]]:
         for one in self._query(expression, to):
@@ -146,13 +153,11 @@ def total(values: Mapping[Labels, float], names: Sequence[str]) -> dict[tuple[st
 
 
 @contextlib.contextmanager
-def running_prometheus(
-    folder: Path, jobs: Mapping[str, str], *, interval: str = "500ms", rules: Sequence[Path] = ()
-) -> Iterator[PrometheusServer]:
-    """Run a server that keeps its data in the folder and scrapes the URL of each job with the metrics token."""
+def running_prometheus(folder: Path, jobs: Mapping[str, str], rules: Sequence[Path] = ()) -> Iterator[PrometheusServer]:
+    """Run a server that keeps its data in the folder, and scrapes the URL of each job with the metrics token."""
     folder, port = folder.resolve(), free_port()
     configuration = {
-        "global": {"scrape_interval": interval, "evaluation_interval": interval},
+        "global": {"scrape_interval": f"{INTERVAL}s", "evaluation_interval": f"{INTERVAL}s"},
         "rule_files": [str(file) for file in rules],
         "scrape_configs": [
             {

@@ -63,7 +63,7 @@ class WatchedSystem:
     phases: dict[str, Phase] = field(default_factory=dict)
     kills: list[Kill] = field(default_factory=list)
     ended: float = 0.0
-    """When it was over, and every rule had been evaluated since the first load."""
+    """A moment after the end, when every rule had been evaluated since the first load."""
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Load]:
@@ -154,11 +154,11 @@ def watched_system(folder: Path) -> Iterator[WatchedSystem]:
 def play(watched: WatchedSystem) -> None:
     """Let everything happen."""
     with watched.phase("calm") as load:
-        load.run(rounds=5)
+        load.run(rounds=3)
     watched.await_spans()
     watched.kill_crud_worker()
     with watched.phase("begun anew") as load:
-        load.run(rounds=3)
+        load.run(rounds=2)
     watched.await_spans()
     with watched.phase("faults") as load, load.running():
         watched.go_on(load)
@@ -169,4 +169,4 @@ def play(watched: WatchedSystem) -> None:
         watched.postgres.terminate_backends(watched.database)
         watched.go_on(load)
     watched.await_rules()
-    watched.ended = time.time()
+    watched.ended = watched.prometheus.settle((GATEWAY, CRUD))
