@@ -84,7 +84,8 @@ def test_every_class_of_error_has_a_code_of_its_own() -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    pages = [*DOCS.rglob("*.md"), DOCS.parent / "README.md", DOCS.parent / "SECURITY.md"]
+    pages = [*DOCS.rglob("*.md"), *(DOCS.parent / "deploy").rglob("*.md")]
+    pages += [DOCS.parent / "README.md", DOCS.parent / "SECURITY.md"]
     broken = [
         (page.name, target)
         for page in pages

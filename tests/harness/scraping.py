@@ -20,6 +20,7 @@ class Scraped:
 
     families: dict[str, Metric]
     samples: list[Sample]
+    plain: str
 
     def total(self, name: str, **labels: str) -> float:
         """Return the sum of all samples of a name that have these labels."""
@@ -40,4 +41,6 @@ def scrape(url: str) -> Scraped:
     assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert answer.text.endswith("# EOF\n")
     families: Iterable[Metric] = list(parse_openmetrics(answer.text))  # type: ignore[no-untyped-call]
-    return Scraped({one.name: one for one in families}, [sample for one in families for sample in one.samples])
+    return Scraped(
+        {one.name: one for one in families}, [sample for one in families for sample in one.samples], plain.text
+    )

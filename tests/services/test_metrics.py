@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from tests.harness.identity import ADMIN_HEADERS, BEARER
+from tests.harness.promtool import needs_promtool, promtool
 from tests.harness.scraping import METRICS_TOKEN, OPENMETRICS, SCRAPER, Scraped, scrape
 from tests.harness.system import RunningProcess, running_system
 from tests.harness.waiting import until
@@ -204,6 +205,24 @@ def test_each_worker_has_series_of_its_own(observed: RunningProcess) -> None:
         assert sorted(sample.labels["worker"] for sample in build) == [str(number) for number in range(workers)]
         assert len(found.having("process_resident_memory_bytes")) == workers
         assert found.total("sarvanom_event_loop_lag_seconds_count") > 0
+
+
+@needs_promtool
+def test_promtool_finds_the_metrics_good(observed: RunningProcess, client: httpx2.Client) -> None:
+    id = f"p-{uuid4().hex}"
+    assert client.post("/users", json=user(id)).status_code == 201
+    assert client.get(f"/users/{id}").status_code == 200
+    assert client.get(f"/cache/{id}").status_code == 404
+    for url in (observed.gateway_url, observed.crud_url):
+        text = settled(url).plain
+        assert 'route="/users/{user_id}"' in text
+        assert promtool("check", "metrics", stdin=text) == (0, "")
+
+
+@needs_promtool
+def test_promtool_does_find_what_is_bad() -> None:
+    status, said = promtool("check", "metrics", stdin="# TYPE bad counter\nbad 1\n")
+    assert (status, "counter metrics should have" in said) == (3, True)
 
 
 def test_metrics_are_for_scrapers_and_administrators(observed: RunningProcess, client: httpx2.Client) -> None:

@@ -58,7 +58,7 @@ def _now() -> list[Panel]:
         ),
         number(
             "Requests",
-            "Requests that the gateways have answered, probes and scrapes not counted.",
+            "Requests that the gateways have answered, probes and scrapes not counted. Normal: what your callers do.",
             "reqps",
             Query('job:sarvanom_http_requests:rate5m{job="sarvanom-gateway"}', "requests"),
         ),
@@ -109,7 +109,8 @@ def _rate_errors_duration(job: str) -> list[Panel]:
         ),
         graph(
             "Busiest routes",
-            "The ten routes with the most requests.",
+            "The ten routes with the most requests. Normal: those that your application uses, and /metrics and /ready, "
+            "which are asked at intervals.",
             "reqps",
             [Query(f"topk(10, sum by (route, method) (rate({_REQUESTS}{{{job}}}{RATE})))", "{{method}} {{route}}")],
         ),
