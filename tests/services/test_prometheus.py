@@ -278,7 +278,7 @@ def check_data(watched: WatchedSystem, expression: str) -> None:
     """Check that the expression has a value, and that each metric in it is there."""
     found = watched.prometheus.query(expression, watched.ended)
     assert [value for value in found.values() if not math.isnan(value)], expression
-    named = list(selectors(expression))
+    named = [one.text for one in selectors(expression)]
     assert named, expression
     for selector in named:
         if selector.startswith("ALERTS{"):
