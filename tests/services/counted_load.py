@@ -51,6 +51,11 @@ class Asked(NamedTuple):
         return self.status not in REFUSALS and self.route != "unmatched"
 
     @property
+    def is_write(self) -> bool:
+        """Whether crud carries a write out for it, or refuses one."""
+        return self.reaches_crud and self.method not in {"GET", "HEAD"}
+
+    @property
     def key_at_crud(self) -> Key:
         route, method, status_class = self.key
         return route, "GET" if method == "HEAD" else method, status_class
