@@ -14,8 +14,8 @@ import yaml
 from deploy.observability.dashboards.files import FOLDER, dashboards
 from sarvanom.cli.main import cli
 from sarvanom.shared.resources import RESOURCES
-from tests.guards.promql import Selector, grouped_labels, selectors
 from tests.guards.test_docs import rows
+from tests.harness.promql import Selector, grouped_labels, selectors, without_filters
 from tests.harness.promtool import needs_promtool, promtool
 
 ROOT = Path(__file__).parents[2]
@@ -86,10 +86,12 @@ def queries_of(page: str) -> list[str]:
 
 
 def test_what_an_expression_selects_is_seen() -> None:
-    expr = 'sum by (job, le) (rate(a_total{b=~"x{2}", c!="d"}[5m])) or on () up and x:y:z > 0 * vector(1)'
+    expr = 'sum by (job, le) (rate(a_total{b=~"x{2}", c!="d"}[5m])) or on () up[1m] and x:y:z > 0 * vector(1)'
     found = [("a_total", {"b", "c"}), ("up", set()), ("x:y:z", set())]
     assert [(one.metric, set(one.labels)) for one in selectors(expr)] == found
     assert grouped_labels(expr) == {"job", "le"}
+    assert [one.text for one in selectors(expr)] == ['a_total{b=~"x{2}", c!="d"}', "up", "x:y:z"]
+    assert without_filters(expr) == expr.replace("> 0", "> bool 0")
     assert unknown('sarvanom_http_requests_total{code="200"}')
     assert unknown("sarvanom_http_request_total")
 

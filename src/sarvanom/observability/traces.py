@@ -32,6 +32,7 @@ from opentelemetry.semconv.attributes.db_attributes import (
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.http_attributes import (
     HTTP_REQUEST_METHOD,
+    HTTP_REQUEST_METHOD_ORIGINAL,
     HTTP_RESPONSE_STATUS_CODE,
     HTTP_ROUTE,
     HttpRequestMethodValues,
@@ -63,8 +64,9 @@ _SECONDS_TO_CLOSE: Final = 1
 """Less than what the supervisor leaves a service beyond the time for its requests."""
 _MOST_OF_AN_ANSWER: Final = 64 * 1024
 _UNFIT_STATUS: Final = 500
-_METHODS: Final = {method.value for method in HttpRequestMethodValues}
 _CLIENT_ERROR: Final = 400
+_OTHER: Final = HttpRequestMethodValues.OTHER.value
+_METHODS: Final = frozenset(method.value for method in HttpRequestMethodValues) - {_OTHER}
 
 
 class _PlannedIds(IdGenerator):
@@ -159,13 +161,15 @@ class Traces:
     def _serve(self, request: RequestServed) -> None:
         if request.span is None:
             return
-        is_known = request.method in _METHODS
         attributes: Attributes = {
-            HTTP_REQUEST_METHOD: request.method if is_known else HttpRequestMethodValues.OTHER.value,
+            HTTP_REQUEST_METHOD: request.method,
             HTTP_RESPONSE_STATUS_CODE: request.status,
             "sarvanom.request_id": request.request_id,
         }
-        name = request.method if is_known else "HTTP"
+        name = request.method
+        if name not in _METHODS:
+            attributes |= {HTTP_REQUEST_METHOD: _OTHER, HTTP_REQUEST_METHOD_ORIGINAL: name}
+            name = "HTTP"
         if request.route != "unmatched":
             attributes[HTTP_ROUTE] = request.route
             name = f"{name} {request.route}"
