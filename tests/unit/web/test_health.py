@@ -2,8 +2,10 @@
 
 import asyncio
 import platform
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import UTC, datetime, timedelta
 from itertools import count
+from time import perf_counter
 from typing import Any
 
 import httpx2
@@ -15,10 +17,13 @@ from structlog.testing import capture_logs
 from sarvanom.security.principals import ANONYMOUS, Principal
 from sarvanom.security.scopes import SCOPES, STORE_ADMIN
 from sarvanom.shared.errors import ServiceUnavailable
-from sarvanom.web.health import Check, register_health
+from sarvanom.web.health import Dependency, HealthSources, register_health
 from sarvanom.web.middleware.observation import ROUTE
 from sarvanom.web.problems import register_problem_handlers
+from sarvanom.web.shared_looks import SharedLook
 from tests.unit.web.asgi import Known, ask, http_scope
+
+type Check = Callable[[], Awaitable[None]]
 
 
 async def pass_check() -> None: ...
@@ -36,10 +41,18 @@ async def hang() -> None:
     await asyncio.Event().wait()
 
 
-def make_app(checks: Mapping[str, Check], **more: Any) -> FastAPI:
+def make_app(
+    checks: Mapping[str, Check],
+    *,
+    timeout: float = 2.0,
+    optional: Collection[str] = (),
+    clock: Callable[[], float] = perf_counter,
+) -> FastAPI:
     app = FastAPI(openapi_url=None)
     register_problem_handlers(app)
-    register_health(app, service="crud", version="1.2.3", checks=checks, **more)
+    looks = [SharedLook(name, check, timeout=timeout, clock=clock) for name, check in checks.items()]
+    sources = HealthSources([Dependency(look, look.name not in optional) for look in looks])
+    register_health(app, service="crud", version="1.2.3", sources=sources, clock=clock)
     return app
 
 
@@ -70,7 +83,7 @@ async def test_a_service_is_ready_when_all_it_needs_is_well() -> None:
     assert answer.status_code == 200
     assert answer.json()["status"] == "ready"
     assert [one["name"] for one in answer.json()["checks"]] == ["database", "cache"]
-    assert all(one["ok"] and one["error"] is None and one["latency_ms"] == 1000 for one in answer.json()["checks"])
+    assert all(one["ok"] and one["error"] is None and one["latency_ms"] == 2000 for one in answer.json()["checks"])
 
 
 @pytest.mark.parametrize(
@@ -106,7 +119,9 @@ async def test_the_detailed_report_is_given_as_long_as_the_process_lives(check: 
     assert answer.status_code == 200
     report = answer.json()
     assert report.pop("checks")[0]["latency_ms"] == 2000
-    assert report == {
+    assert abs(datetime.fromisoformat(report.pop("time")) - datetime.now(UTC)) < timedelta(seconds=10)
+    nothing: dict[str, Any] = {"worker": 0, "workers": 1, "database": None, "pools": [], "instances": []}
+    assert report == nothing | {
         "service": "crud",
         "version": "1.2.3",
         "status": status,

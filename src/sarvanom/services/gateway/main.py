@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from structlog.typing import FilteringBoundLogger
 
 from sarvanom.backends.identity.secret_files import internal_secret, metrics_token
+from sarvanom.backends.limits.contract import LimitStore
 from sarvanom.observability.observability import Observability, TraceSettings
 from sarvanom.observability.siblings import Place
 from sarvanom.security.derived_keys import derive_key
@@ -21,6 +22,7 @@ from sarvanom.security.statements import PURPOSE, Statements
 from sarvanom.security.trusted_issuers import parse_issuers
 from sarvanom.services.gateway.api_keys import ApiKeys
 from sarvanom.services.gateway.authentication import BearerAuthentication
+from sarvanom.services.gateway.instances import CRUD_SECONDS, Instances
 from sarvanom.services.gateway.limits import limit_store
 from sarvanom.services.gateway.questions import Questions
 from sarvanom.services.gateway.recognition import Recognition
@@ -28,7 +30,7 @@ from sarvanom.services.gateway.relay import Relay
 from sarvanom.services.gateway.tokens import GatewayTokens, TokenSettings
 from sarvanom.setting_checks import split_list
 from sarvanom.settings import GatewaySettings
-from sarvanom.shared.clients.service_client import ServiceClient, ServiceClientFactory
+from sarvanom.shared.clients.service_client import ServiceClientFactory
 from sarvanom.shared.clients.source_urls import names_https
 from sarvanom.shared.models.profiles import Profile
 from sarvanom.shared.observations import ContentFound, LimitState, Observation, tell
@@ -36,13 +38,14 @@ from sarvanom.shared.tls import FollowedContext, follow_client
 from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.docs import register_docs
 from sarvanom.web.edge import gateway_edge
-from sarvanom.web.health import register_health
+from sarvanom.web.health import Dependency, Details, HealthSources, register_health
 from sarvanom.web.inspection import Inspection, log_findings
 from sarvanom.web.log_routes import add_log_routes
 from sarvanom.web.metrics_route import register_metrics
 from sarvanom.web.middleware.observation import ObservationMiddleware
 from sarvanom.web.resource_routes import add_resource_routes
 from sarvanom.web.service import Service
+from sarvanom.web.shared_looks import SharedLook
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -57,13 +60,16 @@ def create_app(settings: GatewaySettings | None = None, place: Place | None = No
     secret = internal_secret(settings.internal_secret, settings.data_dir)
     statements = Statements(derive_key(secret, PURPOSE))
     hop_tls = _hop_tls(settings)
-    hop = ServiceClientFactory().hop(settings.crud_urls, timeout=settings.upstream_timeout, tls=hop_tls)
+    clients, urls = ServiceClientFactory(), settings.crud_urls
+    discovery = clients.discovery(urls, tls=hop_tls)
+    hop = clients.hop(urls, timeout=settings.upstream_timeout, tls=hop_tls, discovery=discovery)
     limits = limit_store(settings.valkey_url)
     logger = structlog.get_logger().bind()
 
     recognition = Recognition(settings.internal_secret, settings.data_dir)
     questions = Questions(hop, statements, recognition)
     keys = ApiKeys(questions.find_key, lease=settings.lease_seconds)
+    instances = Instances(discovery, clients.direct(urls, tls=hop_tls), statements, recognition)
     tokens = GatewayTokens(secret, questions, limits, _token_settings(settings))
 
     traces = TraceSettings(settings.otlp_endpoint, settings.trace_sample, settings.trace_follow_callers)
@@ -80,6 +86,7 @@ def create_app(settings: GatewaySettings | None = None, place: Place | None = No
         await limits.open()
         yield
         await tokens.aclose()
+        await instances.aclose()
         await hop.aclose()
         await limits.aclose()
         await observability.aclose()
@@ -113,16 +120,25 @@ def create_app(settings: GatewaySettings | None = None, place: Place | None = No
     add_log_routes(app, relay)
     add_archive_routes(app, relay)
     tokens.add_routes(app)
-    client = ServiceClient(hop)
-
-    async def check_crud() -> None:
-        await client.request("GET", "/ready")
-        await questions.check()
-
-    register_health(app, service="gateway", version=app.version, checks={"crud": check_crud})
+    register_health(
+        app, service="gateway", version=app.version, sources=_health_sources(instances, settings, limits, place)
+    )
     register_metrics(app, observability.read)
     register_docs(app)
     return app
+
+
+def _health_sources(
+    instances: Instances, settings: GatewaySettings, limits: LimitStore, place: Place | None
+) -> HealthSources:
+    dependencies = [Dependency(SharedLook("crud", instances.check, timeout=CRUD_SECONDS))]
+    if settings.valkey_url is not None:
+        dependencies.append(Dependency(SharedLook("valkey", limits.check), is_required=False))
+
+    async def details() -> Details:
+        return Details((place or Place()).worker, settings.workers, instances=await instances.reports())
+
+    return HealthSources(dependencies, instances.checks, details)
 
 
 def _token_settings(settings: GatewaySettings) -> TokenSettings:

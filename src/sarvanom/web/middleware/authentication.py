@@ -1,12 +1,13 @@
 """Who asks is proven before anything else is looked at."""
 
-from collections.abc import Awaitable, Callable, Collection
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.security.api_keys import ANY_PREFIX
-from sarvanom.shared.errors import InvalidHeader, RateLimited, SarvanOMError, Unauthorized
+from sarvanom.shared.errors import InvalidHeader, RateLimited, SarvanOMError, ServiceUnavailable, Unauthorized
 from sarvanom.shared.observations import AuthenticationDecided, Credential, tell
 from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.proofs import PROOF, Authenticator
@@ -21,7 +22,8 @@ class AuthenticationMiddleware:
 
     Whoever cannot be proven is refused by `IdentityMiddleware` further in, once the request has been counted: guessing
     is limited like everything else. A token that somebody has to be asked about for the first time is counted before
-    that too, by `count_stranger`. Whoever asks for a public path stays unknown.
+    that too, by `count_stranger`. Whoever asks for a public path stays unknown. `patience` is how many seconds it may
+    take to find out who asks for a path.
 
     Raises `RateLimited` if too many such tokens have come.
     """
@@ -32,11 +34,13 @@ class AuthenticationMiddleware:
         authenticator: Authenticator,
         public: Collection[str],
         count_stranger: Callable[[Scope], Awaitable[None]] | None = None,
+        patience: Mapping[str, float] | None = None,
     ) -> None:
         self._app = app
         self._authenticator = authenticator
         self._public = frozenset(public)
         self._count_stranger = count_stranger
+        self._patience = dict(patience or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self._public:
@@ -51,7 +55,12 @@ class AuthenticationMiddleware:
             principal = self._authenticator.recall(token)
             if principal is None:
                 await self._count(scope, token)
-                principal = await self._authenticator.authenticate(token)
+                async with asyncio.timeout(self._patience.get(scope["path"])):
+                    principal = await self._authenticator.authenticate(token)
+        except TimeoutError:
+            tell(AuthenticationDecided(credential, "unavailable"))
+            scope[REFUSAL] = ServiceUnavailable("It could not be found out in time who asks")
+            return
         except RateLimited:
             raise
         except SarvanOMError as error:
