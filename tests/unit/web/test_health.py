@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
-from sarvanom.security.principals import ANONYMOUS, Principal
+from sarvanom.security.principals import ANONYMOUS, GATEWAY, Principal
 from sarvanom.security.scopes import SCOPES, STORE_ADMIN
 from sarvanom.shared.errors import ServiceUnavailable
 from sarvanom.web.health import Dependency, HealthSources, register_health
@@ -101,6 +101,44 @@ async def test_one_dependency_that_fails_makes_it_unavailable(check: Check, erro
     assert answer.json()["status"] == "unavailable"
     assert [(one["ok"], one["error"]) for one in answer.json()["checks"]] == [(False, error), (True, None)]
     assert [line["check"] for line in lines] == (["database"] if check is fail else [])
+
+
+async def test_what_is_not_required_keeps_no_service_from_being_ready() -> None:
+    checks = {"crud": pass_check, "valkey": fail_deliberately}
+    async with client_of(Known(make_app(checks, optional=["valkey"]))) as client:
+        ready = await client.get("/ready")
+        detailed = await client.get("/health/detailed")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert [(one["ok"], one["required"]) for one in ready.json()["checks"]] == [(True, True), (False, False)]
+    assert detailed.json()["status"] == "degraded"
+
+
+async def test_what_is_not_required_is_not_waited_for() -> None:
+    checks = {"crud": pass_check, "valkey": hang}
+    async with asyncio.timeout(5):
+        ready = await get("/ready", checks, optional=["valkey"], timeout=60)
+    assert ready.status_code == 200
+    assert ready.json()["checks"][1]["error"] == "No answer within 0.5 s"
+
+
+async def test_the_last_error_is_told_of_what_is_well_again() -> None:
+    failing = True
+
+    async def check() -> None:
+        if failing:
+            raise ServiceUnavailable("The database is away")
+
+    async with client_of(make_app({"database": check})) as client:
+        assert (await client.get("/ready")).status_code == 503
+        failing = False
+        [told] = (await client.get("/ready")).json()["checks"]
+    assert (told["ok"], told["error"], told["last_error"]) == (True, None, "The database is away")
+    assert datetime.now(UTC) - datetime.fromisoformat(told["last_error_at"]) < timedelta(seconds=10)
+
+
+async def test_a_gateway_may_read_the_report_in_its_own_name() -> None:
+    async with client_of(Known(make_app({}), GATEWAY)) as client:
+        assert (await client.get("/health/detailed")).status_code == 200
 
 
 async def test_checks_run_at_once() -> None:
