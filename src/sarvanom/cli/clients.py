@@ -56,7 +56,7 @@ def administrator_key(url: str) -> str | None:
         raise click.ClickException(str(error)) from None
 
 
-def _used_key(url: str, api_key: str | None) -> str:
+def used_key(url: str, api_key: str | None) -> str:
     """Return where the key was from by which a gateway was asked, or where one could be from."""
     if api_key:
         return "the key was that of SARVANOM_API_KEY or --api-key"
@@ -74,14 +74,16 @@ def _used_key(url: str, api_key: str | None) -> str:
     )
 
 
-def gateway_options() -> list[click.Option]:
+def gateway_options(
+    default_url: Callable[[], str] = lambda: load_settings(ClientSettings, {}).url,
+) -> list[click.Option]:
     """Return the options `--url` and `--api-key`."""
     option = partial(click.Option, show_envvar=True)
     return [
         option(
             ["--url"],
             envvar="SARVANOM_URL",
-            default=lambda: load_settings(ClientSettings, {}).url,
+            default=default_url,
             callback=_check_url,
             help="The gateway, http://127.0.0.1:8000 if nothing else is set.",
         ),
@@ -115,7 +117,7 @@ def explain(url: str, error: SarvanOMError, at: str = "", *, api_key: str | None
     causes = "; ".join(f"{name}: {message}" if name else message for name, message in error.errors)
     where = f" at {at}" if at else ""
     if isinstance(error, Unauthorized):
-        causes = _used_key(url, api_key)
+        causes = used_key(url, api_key)
     did = "gave up" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused"
     return one_line(f"{url} {did}{where}: {error.detail}" + (f" ({causes})" if causes else ""))
 

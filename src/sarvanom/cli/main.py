@@ -19,6 +19,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "import": "sarvanom.cli.importing:import_command",
     "export": "sarvanom.cli.exporting:export_command",
     "secrets": "sarvanom.cli.secrets:secrets_command",
+    "doctor": "sarvanom.cli.doctor.command:doctor_command",
 }
 
 

@@ -31,10 +31,9 @@ from sarvanom.services.gateway.tokens import GatewayTokens, TokenSettings
 from sarvanom.setting_checks import split_list
 from sarvanom.settings import GatewaySettings
 from sarvanom.shared.clients.service_client import ServiceClientFactory
-from sarvanom.shared.clients.source_urls import names_https
+from sarvanom.shared.clients.source_urls import hop_context
 from sarvanom.shared.models.profiles import Profile
 from sarvanom.shared.observations import ContentFound, LimitState, Observation, tell
-from sarvanom.shared.tls import FollowedContext, follow_client
 from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.docs import register_docs
 from sarvanom.web.edge import gateway_edge
@@ -59,7 +58,7 @@ def create_app(settings: GatewaySettings | None = None, place: Place | None = No
     settings = settings or GatewaySettings.load()
     secret = internal_secret(settings.internal_secret, settings.data_dir)
     statements = Statements(derive_key(secret, PURPOSE))
-    hop_tls = _hop_tls(settings)
+    hop_tls = hop_context(settings.crud_urls, settings.crud_ca, settings.hop_certificate, settings.hop_key)
     clients, urls = ServiceClientFactory(), settings.crud_urls
     discovery = clients.discovery(urls, tls=hop_tls)
     hop = clients.hop(urls, timeout=settings.upstream_timeout, tls=hop_tls, discovery=discovery)
@@ -163,13 +162,6 @@ def _limit_policy(settings: GatewaySettings) -> LimitPolicy:
         concurrent=settings.limit_concurrent,
         streams=settings.limit_streams,
     )
-
-
-def _hop_tls(settings: GatewaySettings) -> FollowedContext | None:
-    """Return what the gateway proves itself with to crud, and crud to it; None if they talk without TLS."""
-    if settings.crud_ca is None and settings.hop_certificate is None and not names_https(settings.crud_urls):
-        return None
-    return follow_client(settings.crud_ca, settings.hop_certificate, settings.hop_key)
 
 
 def _inspection(settings: GatewaySettings, logger: FilteringBoundLogger) -> Inspection | None:

@@ -24,7 +24,7 @@ from sarvanom.backends.storage.listing import count_statement, page_statement
 from sarvanom.backends.storage.log_statements import key_statements
 from sarvanom.backends.storage.pages import list_page
 from sarvanom.backends.storage.postgres.bodies import PostgresBodies
-from sarvanom.backends.storage.postgres.connections import DIALECT, Connector, Timeouts
+from sarvanom.backends.storage.postgres.connections import DIALECT, ROOM, Connector, Timeouts
 from sarvanom.backends.storage.postgres.listener import Listener
 from sarvanom.backends.storage.postgres.log import BOUNDS, PostgresLog
 from sarvanom.backends.storage.postgres.pages import fetch_page
@@ -53,9 +53,7 @@ _KEYS: Final = key_statements(DIALECT)
 _COUNTERS: Final = counter_statements(DIALECT)
 _STATE: Final = SQL(
     f"SELECT bounds.*, (SELECT string_agg(version_num, ', ') FROM {VERSION_TABLE}), "  # noqa: S608 (constants)
-    "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int "
-    "- coalesce(current_setting('reserved_connections', true)::int, 0), "  # PostgreSQL 16 and newer
-    f"(SELECT sum(numbackends)::int FROM pg_stat_database) FROM ({BOUNDS.text}) AS bounds",
+    f"{ROOM} FROM ({BOUNDS.text}) AS bounds",
     (),
 )
 _CACHE_COUNTERS: Final = SQL("SELECT name, value FROM counters WHERE name IN ('hits', 'misses', 'expirations')", ())
