@@ -39,7 +39,8 @@ class Used(NamedTuple):
     def by(cls, process: RunningProcess) -> "Used":
         """Count when what probes have left behind is gone: connections that their callers have just closed."""
         before, now = None, cls._now(process)
-        while now != before:
+        deadline = time.monotonic() + 10
+        while now != before and time.monotonic() < deadline:
             time.sleep(0.3)
             before, now = now, cls._now(process)
         return now
