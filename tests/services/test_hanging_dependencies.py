@@ -166,10 +166,10 @@ def test_a_postgresql_that_hangs(server: PostgresServer, tmp_path: Path) -> None
                 assert check["error"]
                 assert probe(crud.crud_url, "/health")[0].seconds < SLACK_SECONDS
             during = Used.by(crud)
-        # Three that write, one that listens, and of the 12 that read one for what crud does by itself, one that looks,
-        # and one or two that are being let go of: 600 probes have not taken those that others read with.
-        assert 1 <= well.most <= 6
-        assert hung.most <= 8
+        # Of the 16 that crud may open: three that write, a few for what it does by itself, one that looks, and one or two
+        # that are being let go of. Were each probe to look for itself, all 12 that read would be taken.
+        assert 1 <= well.most <= 10
+        assert hung.most <= 10
         assert during.threads <= before.threads + 2
         assert during.files <= before.files + 6
         until(lambda: probe(crud.crud_url)[0].status == 200)
