@@ -166,7 +166,7 @@ def test_a_postgresql_that_hangs(server: PostgresServer, tmp_path: Path) -> None
                 assert check["error"]
                 assert probe(crud.crud_url, "/health")[0].seconds < SLACK_SECONDS
             during = Used.by(crud)
-        # Of the 16 that crud may open: three that write, a few for what it does by itself, one that looks, and one or two
+        # Of the 16 that crud may open: three that write, a few for what it does by itself, one that looks, and some
         # that are being let go of. Were each probe to look for itself, all 12 that read would be taken.
         assert 1 <= well.most <= 10
         assert hung.most <= 10
