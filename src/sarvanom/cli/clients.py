@@ -55,7 +55,7 @@ def administrator_key(url: str) -> str | None:
         raise click.ClickException(str(error)) from None
 
 
-def _used_key(url: str, api_key: str | None) -> str:
+def used_key(url: str, api_key: str | None) -> str:
     """Return where the key was from by which a gateway was asked, or where one could be from."""
     if api_key:
         return "the key was that of SARVANOM_API_KEY or --api-key"
@@ -73,22 +73,24 @@ def _used_key(url: str, api_key: str | None) -> str:
     )
 
 
-def url_option() -> click.Option:
+def url_option(default: Callable[[], str] = lambda: load_settings(ClientSettings, {}).url) -> click.Option:
     """Return the option `--url`."""
     return click.Option(
         ["--url"],
         envvar="SARVANOM_URL",
         show_envvar=True,
-        default=lambda: load_settings(ClientSettings, {}).url,
+        default=default,
         callback=_check_url,
         help="The gateway, http://127.0.0.1:8000 if nothing else is set.",
     )
 
 
-def gateway_options() -> list[click.Option]:
+def gateway_options(
+    default_url: Callable[[], str] = lambda: load_settings(ClientSettings, {}).url,
+) -> list[click.Option]:
     """Return the options `--url` and `--api-key`."""
     return [
-        url_option(),
+        url_option(default_url),
         click.Option(
             ["--api-key"],
             show_envvar=True,
@@ -120,7 +122,7 @@ def explain(url: str, error: SarvanOMError, at: str = "", *, api_key: str | None
     causes = "; ".join(f"{name}: {message}" if name else message for name, message in error.errors)
     where = f" at {at}" if at else ""
     if isinstance(error, Unauthorized):
-        causes = _used_key(url, api_key)
+        causes = used_key(url, api_key)
     did = "gave up" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused"
     return one_line(f"{url} {did}{where}: {error.detail}" + (f" ({causes})" if causes else ""))
 

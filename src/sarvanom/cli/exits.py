@@ -7,6 +7,9 @@ import click
 CANNOT_START: Final = 78
 """The exit status of a service that refuses to start: EX_CONFIG of sysexits(3)."""
 
+NOT_WELL: Final = 1
+"""The exit status of `sarvanom doctor` if something is not as it should be, or could not be looked at."""
+
 
 class CannotStart(click.ClickException):
     """A service cannot start; the text says why and what would be right."""

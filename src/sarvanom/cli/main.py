@@ -20,6 +20,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "export": "sarvanom.cli.exporting:export_command",
     "secrets": "sarvanom.cli.secrets:secrets_command",
     "top": "sarvanom.cli.top:top_command",
+    "doctor": "sarvanom.cli.doctor.command:doctor_command",
 }
 
 

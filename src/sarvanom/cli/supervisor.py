@@ -50,7 +50,7 @@ def supervise(specs: Sequence[ServiceSpec], settings: ProcessSettings, announce:
         listeners = [(spec, listen(spec.host, spec.port)) for spec in specs]
     except PortUnavailable as error:
         raise click.ClickException(str(error)) from None
-    urls = [_url(spec.host, listener.getsockname()[1], is_secure=spec.is_secure) for spec, listener in listeners]
+    urls = [url_of(spec.host, listener.getsockname()[1], is_secure=spec.is_secure) for spec, listener in listeners]
     environment = {**os.environ, **settings.environment()}
     if len(specs) > 1:
         environment["SARVANOM_CRUD_URLS"] = urls[0]
@@ -85,7 +85,8 @@ def _workers_folder() -> Iterator[str]:
         yield folder
 
 
-def _url(host: str, port: int, *, is_secure: bool = False) -> str:
+def url_of(host: str, port: int, *, is_secure: bool = False) -> str:
+    """Return where a service can be reached from this machine that listens on a host and port."""
     protocol = "https" if is_secure else "http"
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 (nothing is bound)
     return f"{protocol}://[{reachable}]:{port}" if ":" in reachable else f"{protocol}://{reachable}:{port}"

@@ -58,6 +58,11 @@ def ask() -> None:
             tell(observation)
 
 
+def observed[O: Observation](kind: type[O]) -> list[O]:
+    """Return the states of a kind, as those who offer to tell of them see them now."""
+    return [observation for report in _reports for observation in report() if isinstance(observation, kind)]
+
+
 type Reason = Literal["unavailable", "failed", "timeout", "answer", "failover"]
 """Why a request is sent again."""
 

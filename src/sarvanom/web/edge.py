@@ -9,7 +9,7 @@ from sarvanom.backends.limits.contract import LimitStore
 from sarvanom.security.limits import LimitPolicy
 from sarvanom.security.statements import Statements
 from sarvanom.web.docs import DOCUMENT_PATHS
-from sarvanom.web.health import OPEN_PATHS
+from sarvanom.web.health import DETAILED_PATH, OPEN_PATHS
 from sarvanom.web.inspection import Inspection
 from sarvanom.web.limit_headers import LIMIT_HEADERS
 from sarvanom.web.middleware.authentication import AuthenticationMiddleware
@@ -26,6 +26,7 @@ from sarvanom.web.middleware.trusted_hosts import TrustedHostMiddleware
 from sarvanom.web.oauth_routes import OAUTH_PATHS
 from sarvanom.web.proofs import Authenticator
 from sarvanom.web.service import Middleware
+from sarvanom.web.shared_looks import LOOK_SECONDS
 
 _EXPOSED = (
     "ETag",
@@ -76,6 +77,7 @@ def gateway_edge(
             authenticator=authenticator,
             public=(*OPEN_PATHS, *DOCUMENT_PATHS, *OAUTH_PATHS),
             count_stranger=StrangerLimit(limits, limit_policy),
+            patience={DETAILED_PATH: LOOK_SECONDS},
         ),
         partial(LimitMiddleware, store=limits, policy=limit_policy),
         IdentityMiddleware,

@@ -2,70 +2,97 @@
 
 import asyncio
 import platform
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from time import perf_counter
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
-import structlog
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sarvanom.security.principals import AUTHENTICATE
 from sarvanom.security.scopes import STORE_ADMIN
-from sarvanom.shared.errors import Forbidden, RateLimited, SarvanOMError, ServiceUnavailable, Unauthorized
-from sarvanom.shared.models.fields import Message
-from sarvanom.web.authorization import require
+from sarvanom.shared.errors import Forbidden, RateLimited, ServiceUnavailable, Unauthorized
+from sarvanom.web.authorization import principal_of, require
 from sarvanom.web.declared_answers import problem_answer
+from sarvanom.web.health_models import (
+    DatabaseReport,
+    DependencyCheck,
+    Health,
+    HealthReport,
+    InstanceReport,
+    PoolReport,
+    Readiness,
+    Version,
+)
 from sarvanom.web.middleware.observation import ROUTE
-
-type Check = Callable[[], Awaitable[None]]
+from sarvanom.web.shared_looks import Look, SharedLook
 
 OPEN_PATHS: Final = ("/health", "/ready", "/version")
 """What anybody may ask, orchestrators and probes above all; it tells nothing of what is kept."""
-
-_log = structlog.get_logger()
-
-
-class Health(BaseModel):
-    """That the process answers."""
-
-    status: Literal["ok"] = "ok"
+DETAILED_PATH: Final = "/health/detailed"
+_OPTIONAL_SECONDS: Final = 0.5
+"""How long `/ready` waits for what it does not depend on."""
 
 
-class Version(BaseModel):
-    """Which service this is."""
+@dataclass(frozen=True, slots=True)
+class Dependency[T]:
+    """What a service depends on, and whether it is not ready without it."""
 
-    service: Message
-    version: Message
+    shared: SharedLook[T]
+    is_required: bool = True
+
+    async def check(self, within: float | None = None) -> DependencyCheck:
+        """Return how it is, or that it has not answered after `within` seconds."""
+        return DependencyCheck(**self.describe(await self.shared.look(within)))
+
+    def describe(self, look: Look[T]) -> dict[str, Any]:
+        """Return the fields of a check."""
+        last = self.shared.last_failure
+        return {
+            "name": self.shared.name,
+            "ok": look.error is None,
+            "latency_ms": round(look.seconds * 1000, 3),
+            "error": look.error,
+            "required": self.is_required,
+            "last_error": None if last is None else last.error,
+            "last_error_at": None if last is None else last.at,
+        }
 
 
-class DependencyCheck(BaseModel):
-    """Whether one dependency answered."""
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a service tells administrators beside its dependencies."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    name: Message
-    ok: bool
-    latency_ms: float
-    error: Message | None = None
-    """What went wrong; null if nothing did."""
-
-
-class Readiness(BaseModel):
-    """Whether the service can do its work now."""
-
-    status: Literal["ready", "unavailable"]
-    checks: Annotated[list[DependencyCheck], Field(max_length=100)]
+    worker: int = 0
+    workers: int = 1
+    database: DatabaseReport | None = None
+    pools: Sequence[PoolReport] = ()
+    instances: Sequence[InstanceReport] = ()
 
 
-class HealthReport(Version):
-    """What an operator asks first."""
+async def _no_checks(_: float | None) -> list[DependencyCheck]:
+    return []
 
-    status: Literal["ok", "degraded"]
-    python: Message
-    uptime_seconds: float
-    checks: Annotated[list[DependencyCheck], Field(max_length=100)]
+
+async def _no_details() -> Details:
+    return Details()
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSources:
+    """Where a service learns how it is.
+
+    `optional` returns checks of what comes and goes, and is not required, within so many seconds. `details` may look at
+    the same dependencies: they are looked at once.
+    """
+
+    dependencies: Sequence[Dependency[Any]] = ()
+    optional: Callable[[float | None], Awaitable[list[DependencyCheck]]] = _no_checks
+    details: Callable[[], Awaitable[Details]] = field(default=_no_details)
 
 
 def register_health(
@@ -73,20 +100,16 @@ def register_health(
     *,
     service: str,
     version: str,
-    checks: Mapping[str, Check],
-    timeout: float = 2.0,
+    sources: HealthSources,
     clock: Callable[[], float] = perf_counter,
 ) -> None:
-    """Add `/health`, `/ready`, `/health/detailed` and `/version`.
-
-    A check returns if its dependency is well and raises if not; each has `timeout` seconds, and all run at once.
-    """
-    health = _Health(Version(service=service, version=version), checks, timeout, clock)
+    """Add `/health`, `/ready`, `/health/detailed` and `/version`."""
+    health = _Health(Version(service=service, version=version), sources, clock)
     _add(app, "/health", health.read_health, Health)
     _add(app, "/ready", health.read_ready, Readiness, {503: {"model": Readiness}})
     refused = (Unauthorized, Forbidden, ServiceUnavailable)
     refusals: dict[int | str, dict[str, Any]] = {error.status: problem_answer(error) for error in refused}
-    _add(app, "/health/detailed", health.read_health_detailed, HealthReport, refusals)
+    _add(app, DETAILED_PATH, health.read_health_detailed, HealthReport, refusals)
     _add(app, "/version", health.read_version, Version)
 
 
@@ -113,16 +136,9 @@ def _add(
 
 
 class _Health:
-    def __init__(
-        self,
-        version: Version,
-        checks: Mapping[str, Check],
-        timeout: float,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, version: Version, sources: HealthSources, clock: Callable[[], float]) -> None:
         self._version = version
-        self._checks = dict(checks)
-        self._timeout = timeout
+        self._sources = sources
         self._clock = clock
         self._began = clock()
 
@@ -135,16 +151,17 @@ class _Health:
         return _json(self._version)
 
     async def read_ready(self, _: Request) -> Response:
-        """Ask every dependency; 503 unless all of them are well."""
-        checks = await self._check_all()
-        if all(check.ok for check in checks):
+        """Ask every dependency; 503 unless all that are required are well."""
+        checks = await self._check_all(_OPTIONAL_SECONDS)
+        if all(check.ok for check in checks if check.required):
             return _json(Readiness(status="ready", checks=checks))
         return _json(Readiness(status="unavailable", checks=checks), 503)
 
     async def read_health_detailed(self, request: Request) -> Response:
-        """Report version, uptime and every dependency; 200 as long as the process lives."""
-        require(request.scope, {STORE_ADMIN})
-        checks = await self._check_all()
+        """Report version, uptime, revision, migrations, pools and dependencies; 200 as long as the process lives."""
+        if not principal_of(request.scope).may(AUTHENTICATE):  # a gateway asks for the report of its own
+            require(request.scope, {STORE_ADMIN})
+        checks, details = await asyncio.gather(self._check_all(None), self._sources.details())
         report = HealthReport(
             status="ok" if all(check.ok for check in checks) else "degraded",
             service=self._version.service,
@@ -152,31 +169,20 @@ class _Health:
             python=platform.python_version(),
             uptime_seconds=round(self._clock() - self._began, 3),
             checks=checks,
+            time=datetime.now(UTC),
+            worker=details.worker,
+            workers=details.workers,
+            database=details.database,
+            pools=list(details.pools),
+            instances=list(details.instances),
         )
         return _json(report)
 
-    async def _check_all(self) -> list[DependencyCheck]:
-        return await asyncio.gather(*(self._check(name, check) for name, check in self._checks.items()))
-
-    async def _check(self, name: str, check: Check) -> DependencyCheck:
-        began = self._clock()
-        error = await self._failure(name, check)
-        milliseconds = round((self._clock() - began) * 1000, 3)
-        return DependencyCheck(name=name, ok=error is None, latency_ms=milliseconds, error=error)
-
-    async def _failure(self, name: str, check: Check) -> str | None:
-        """Return what a stranger may know of why the check failed, or None if it passed."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                await check()
-        except TimeoutError:
-            return f"No answer within {self._timeout:g} s"
-        except SarvanOMError as error:
-            return error.detail
-        except Exception as error:  # noqa: BLE001 (whatever it was, the dependency is not well)
-            _log.warning("health check failed", check=name, exc_info=error)
-            return "Failed; the log says why"
-        return None
+    async def _check_all(self, seconds: float | None) -> list[DependencyCheck]:
+        """Look at all at once; for what is not required so many seconds are enough, None for as long as it takes."""
+        asked = (one.check(None if one.is_required else seconds) for one in self._sources.dependencies)
+        checks, others = await asyncio.gather(asyncio.gather(*asked), self._sources.optional(seconds))
+        return [*checks, *others]
 
 
 def _json(model: BaseModel, status: int = 200) -> Response:

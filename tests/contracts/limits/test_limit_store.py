@@ -218,3 +218,7 @@ async def test_of_each_key_the_newest_members_are_remembered(store: LimitStore, 
 async def test_attempts_at_the_same_time_are_all_counted(store: LimitStore, caller: str) -> None:
     waits = await asyncio.gather(*(store.strike(caller, PENALTY) for _ in range(50)))
     assert waits.count(0) == 3
+
+
+async def test_what_is_shared_can_be_asked(store: LimitStore) -> None:
+    await store.check()

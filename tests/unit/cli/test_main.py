@@ -10,7 +10,22 @@ from click.testing import CliRunner
 from sarvanom.cli import main as main_module
 from sarvanom.cli.main import cli, main
 
-COMMANDS = ["up", "gateway", "crud", "migrate", "promote", "keys", "accounts", "import", "export", "secrets", "top"]
+COMMANDS = [
+    *(
+        "up",
+        "gateway",
+        "crud",
+        "migrate",
+        "promote",
+        "keys",
+        "accounts",
+        "import",
+        "export",
+        "secrets",
+        "top",
+        "doctor",
+    ),
+]
 
 
 def test_help_lists_the_commands_in_the_order_of_a_first_walk() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from sarvanom.cli import supervisor as supervisor_module
 from sarvanom.cli.sockets import listen
-from sarvanom.cli.supervisor import Announce, ServiceSpec, Worker, _url, supervise
+from sarvanom.cli.supervisor import Announce, ServiceSpec, Worker, supervise, url_of
 from sarvanom.settings import CrudSettings, UpSettings
 
 
@@ -120,7 +120,7 @@ def test_taken_port_ends_the_command_before_anything_starts(listened: list[Any])
     ],
 )
 def test_url_can_be_called_wherever_the_service_listens(host: str, url: str) -> None:
-    assert _url(host, 80) == url
+    assert url_of(host, 80) == url
 
 
 @pytest.mark.usefixtures("listened")

@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from sarvanom.backends.storage.contract import StoreState
 from sarvanom.backends.storage.schema import IncompatibleDatabase
-from sarvanom.backends.storage.sqlite.log import SQLiteLog
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
 from sarvanom.services.crud import main as crud
 from sarvanom.services.gateway import main as gateway
 from sarvanom.settings import CrudSettings, GatewaySettings
-from sarvanom.shared.changes import LogBounds
 from sarvanom.shared.clients.retries import RetryingTransport
 from sarvanom.shared.clients.transport import Request, Response
 from tests.harness.identity import ADMIN_KEY, INTERNAL_SECRET, administrators_key
+from tests.harness.system import free_port
 from tests.harness.valkey import ValkeyServer
+from tests.services.played_crud import play_crud
 from tests.unit.web.asgi import Answer, ask, http_scope, signed_scope
 
 LOCAL = [(b"host", b"localhost:8000")]
@@ -73,11 +74,11 @@ async def test_crud_is_ready_while_its_database_answers(crud_app: FastAPI, monke
         while ready.status != 200:
             ready = await get(crud_app, "/ready")
 
-        async def fail(_: SQLiteLog) -> LogBounds:
+        async def fail(_: SQLiteStore) -> StoreState:
             raise ValueError
 
         with monkeypatch.context() as patched:
-            patched.setattr(SQLiteLog, "bounds", fail)
+            patched.setattr(SQLiteStore, "look", fail)
             assert (await get(crud_app, "/ready")).status == 503
         assert (await get(crud_app, "/version")).json == {"service": "crud", "version": version("sarvanom")}
 
@@ -173,14 +174,18 @@ async def test_gateway_hands_calls_on_and_closes_its_hop(hop: Hop) -> None:
     assert hop.closed == 1
 
 
-async def test_gateway_is_ready_while_crud_answers(hop: Hop) -> None:
-    app = make_gateway()
-    ready = await get(app, "/ready")
-    assert [(check["name"], check["ok"]) for check in ready.json["checks"]] == [("crud", True)]
-    assert [request.target for request in hop.requests] == [b"/ready"]
-    hop.response = Response(503, [JSON], b"{}")
-    assert (await get(app, "/ready")).status == 503
-    assert (await get(app, "/health")).status == 200
+async def test_gateway_is_ready_while_crud_answers() -> None:
+    port = free_port()
+    app = make_gateway(crud_urls=f"http://127.0.0.1:{port}")
+    async with running(app):
+        async with play_crud(port):
+            ready = await get(app, "/ready")
+        assert [(check["name"], check["ok"]) for check in ready.json["checks"]] == [("crud", True)]
+        not_ready = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\n{}"
+        async with play_crud(port, not_ready):
+            ready = await get(app, "/ready")
+        assert (ready.status, ready.json["checks"][0]["error"]) == (503, "crud is not ready")
+        assert (await get(app, "/health")).status == 200
 
 
 async def test_gateway_draws_the_whole_interface(hop: Hop) -> None:

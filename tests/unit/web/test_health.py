@@ -2,8 +2,10 @@
 
 import asyncio
 import platform
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from datetime import UTC, datetime, timedelta
 from itertools import count
+from time import perf_counter
 from typing import Any
 
 import httpx2
@@ -12,13 +14,16 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
-from sarvanom.security.principals import ANONYMOUS, Principal
+from sarvanom.security.principals import ANONYMOUS, GATEWAY, Principal
 from sarvanom.security.scopes import SCOPES, STORE_ADMIN
 from sarvanom.shared.errors import ServiceUnavailable
-from sarvanom.web.health import Check, register_health
+from sarvanom.web.health import Dependency, HealthSources, register_health
 from sarvanom.web.middleware.observation import ROUTE
 from sarvanom.web.problems import register_problem_handlers
+from sarvanom.web.shared_looks import SharedLook
 from tests.unit.web.asgi import Known, ask, http_scope
+
+type Check = Callable[[], Awaitable[None]]
 
 
 async def pass_check() -> None: ...
@@ -36,10 +41,18 @@ async def hang() -> None:
     await asyncio.Event().wait()
 
 
-def make_app(checks: Mapping[str, Check], **more: Any) -> FastAPI:
+def make_app(
+    checks: Mapping[str, Check],
+    *,
+    timeout: float = 2.0,
+    optional: Collection[str] = (),
+    clock: Callable[[], float] = perf_counter,
+) -> FastAPI:
     app = FastAPI(openapi_url=None)
     register_problem_handlers(app)
-    register_health(app, service="crud", version="1.2.3", checks=checks, **more)
+    looks = [SharedLook(name, check, timeout=timeout, clock=clock) for name, check in checks.items()]
+    sources = HealthSources([Dependency(look, look.name not in optional) for look in looks])
+    register_health(app, service="crud", version="1.2.3", sources=sources, clock=clock)
     return app
 
 
@@ -70,7 +83,7 @@ async def test_a_service_is_ready_when_all_it_needs_is_well() -> None:
     assert answer.status_code == 200
     assert answer.json()["status"] == "ready"
     assert [one["name"] for one in answer.json()["checks"]] == ["database", "cache"]
-    assert all(one["ok"] and one["error"] is None and one["latency_ms"] == 1000 for one in answer.json()["checks"])
+    assert all(one["ok"] and one["error"] is None and one["latency_ms"] == 2000 for one in answer.json()["checks"])
 
 
 @pytest.mark.parametrize(
@@ -90,6 +103,44 @@ async def test_one_dependency_that_fails_makes_it_unavailable(check: Check, erro
     assert [line["check"] for line in lines] == (["database"] if check is fail else [])
 
 
+async def test_what_is_not_required_keeps_no_service_from_being_ready() -> None:
+    checks = {"crud": pass_check, "valkey": fail_deliberately}
+    async with client_of(Known(make_app(checks, optional=["valkey"]))) as client:
+        ready = await client.get("/ready")
+        detailed = await client.get("/health/detailed")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert [(one["ok"], one["required"]) for one in ready.json()["checks"]] == [(True, True), (False, False)]
+    assert detailed.json()["status"] == "degraded"
+
+
+async def test_what_is_not_required_is_not_waited_for() -> None:
+    checks = {"crud": pass_check, "valkey": hang}
+    async with asyncio.timeout(5):
+        ready = await get("/ready", checks, optional=["valkey"], timeout=60)
+    assert ready.status_code == 200
+    assert ready.json()["checks"][1]["error"] == "No answer within 0.5 s"
+
+
+async def test_the_last_error_is_told_of_what_is_well_again() -> None:
+    failing = True
+
+    async def check() -> None:
+        if failing:
+            raise ServiceUnavailable("The database is away")
+
+    async with client_of(make_app({"database": check})) as client:
+        assert (await client.get("/ready")).status_code == 503
+        failing = False
+        [told] = (await client.get("/ready")).json()["checks"]
+    assert (told["ok"], told["error"], told["last_error"]) == (True, None, "The database is away")
+    assert datetime.now(UTC) - datetime.fromisoformat(told["last_error_at"]) < timedelta(seconds=10)
+
+
+async def test_a_gateway_may_read_the_report_in_its_own_name() -> None:
+    async with client_of(Known(make_app({}), GATEWAY)) as client:
+        assert (await client.get("/health/detailed")).status_code == 200
+
+
 async def test_checks_run_at_once() -> None:
     barrier = asyncio.Barrier(2)
 
@@ -106,7 +157,9 @@ async def test_the_detailed_report_is_given_as_long_as_the_process_lives(check: 
     assert answer.status_code == 200
     report = answer.json()
     assert report.pop("checks")[0]["latency_ms"] == 2000
-    assert report == {
+    assert abs(datetime.fromisoformat(report.pop("time")) - datetime.now(UTC)) < timedelta(seconds=10)
+    nothing: dict[str, Any] = {"worker": 0, "workers": 1, "database": None, "pools": [], "instances": []}
+    assert report == nothing | {
         "service": "crud",
         "version": "1.2.3",
         "status": status,

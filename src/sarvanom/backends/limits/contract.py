@@ -33,6 +33,10 @@ class LimitStore(ABC):
         """Make ready; what cannot be reached now is tried again later."""
 
     @abstractmethod
+    async def check(self) -> None:
+        """Return if what all gateways share can be asked, or nothing is shared; raises `ServiceUnavailable`."""
+
+    @abstractmethod
     async def admit(self, demand: Demand) -> Verdict:
         """Take all that a demand asks for, or nothing; whoever is admitted gives its place back by `release`."""
 

@@ -29,6 +29,9 @@ class MemoryLimits(LimitStore):
     async def open(self) -> None:
         """There is nothing to make ready."""
 
+    async def check(self) -> None:
+        """Nothing is shared."""
+
     async def admit(self, demand: Demand) -> Verdict:
         """Decide at once."""
         verdict = self.decide(demand)

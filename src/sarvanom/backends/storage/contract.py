@@ -8,8 +8,10 @@ from typing import Any, Final, NamedTuple
 
 from sarvanom.backends.storage.bodies import Bodies
 from sarvanom.backends.storage.log import RevisionLog
+from sarvanom.shared.changes import LogBounds
 from sarvanom.shared.errors import SarvanOMError
 from sarvanom.shared.models.crud_models import CacheStats, ResourceModel
+from sarvanom.shared.observations import DatabaseSystem
 from sarvanom.shared.queries import Condition, ListQuery
 from sarvanom.shared.resources import Resource
 
@@ -92,6 +94,22 @@ class Snapshot(NamedTuple):
     batches: AsyncIterator[tuple[Resource[Any], Sequence[bytes]]]
 
 
+class ServerRoom(NamedTuple):
+    """How many connections a database server lets ordinary users have in all, and how many are open."""
+
+    most: int
+    open: int
+
+
+class StoreState(NamedTuple):
+    """How the database is: the version of its schema, what its log covers; `room` is None where nothing is bounded."""
+
+    system: DatabaseSystem
+    schema: str
+    bounds: LogBounds
+    room: ServerRoom | None = None
+
+
 class Restored(NamedTuple):
     """A resource to be stored as it was: `item` has the server's fields; `line` is where it stands in the export."""
 
@@ -145,6 +163,13 @@ class Store(ABC):
 
     log: RevisionLog
     bodies: Bodies
+
+    @abstractmethod
+    async def look(self) -> StoreState:
+        """Ask the database how it is, never on the event loop's own time: one that hangs keeps nobody else waiting.
+
+        However many call this, and give up waiting, no more is under way than one question at a time needs.
+        """
 
     @abstractmethod
     async def read(self, resource: Resource[Any], id: str) -> Document | None:

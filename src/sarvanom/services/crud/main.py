@@ -24,6 +24,7 @@ from sarvanom.services.crud.answers import StoreAnswers
 from sarvanom.services.crud.archive_answers import ArchiveAnswers
 from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.services.crud.feed import Feed
+from sarvanom.services.crud.health import health_sources
 from sarvanom.services.crud.housekeeping import Retention, keep_house
 from sarvanom.services.crud.idempotency import CallsInProgress
 from sarvanom.services.crud.key_directory import KeyDirectory, register_key_directory
@@ -83,9 +84,6 @@ def create_app(settings: CrudSettings | None = None, place: Place | None = None)
             await asyncio.to_thread(passwords.close)
             await observability.aclose()
 
-    async def check_database() -> None:
-        await store.log.bounds()
-
     app = Service(
         title="SarvanOM CRUD service",
         description="Keeps the data; for the gateway alone.",
@@ -105,8 +103,10 @@ def create_app(settings: CrudSettings | None = None, place: Place | None = None)
     register_key_directory(app, directory)
     lifetimes = Lifetimes(idle=settings.refresh_idle_seconds, absolute=settings.refresh_seconds)
     register_sessions(app, Sessions(store, directory, passwords, RefreshTokens(secret, lifetimes)))
-    checks = {"database": check_database, "administrator key": administrator.check}
-    register_health(app, service="crud", version=app.version, checks=checks)
+    sources = health_sources(
+        store, administrator, place or Place(), workers=settings.workers, connections=settings.database_connections
+    )
+    register_health(app, service="crud", version=app.version, sources=sources)
     register_metrics(app, observability.read)
     return app
 

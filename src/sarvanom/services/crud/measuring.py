@@ -20,7 +20,7 @@ async def measure_store(store: Store, seconds: float = _SECONDS) -> None:
     cache_due = 0.0
     while True:
         try:
-            bounds = await store.log.bounds()
+            bounds = (await store.look()).bounds
             tell(StoreMeasured(is_available=True, revision=bounds.head, floor=bounds.floor))
             if (began := loop.time()) >= cache_due:
                 stats = await store.stats(CACHE)

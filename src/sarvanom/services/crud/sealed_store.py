@@ -18,6 +18,7 @@ from sarvanom.backends.storage.contract import (
     Restored,
     Snapshot,
     Store,
+    StoreState,
     Write,
     Written,
 )
@@ -49,6 +50,9 @@ class SealedStore(Store):
         self.log = MaskedLog(inner.log)
         self.bodies = inner.bodies
         self._sealer = sealer
+
+    async def look(self) -> StoreState:
+        return await self.inner.look()
 
     async def read(self, resource: Resource[Any], id: str) -> Document | None:
         document = await self.inner.read(resource, id)

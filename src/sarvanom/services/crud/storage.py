@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from sarvanom.backends.storage.contract import Store
+from sarvanom.backends.storage.contract import ServerRoom, Store
 from sarvanom.shared.errors import ServiceUnavailable
 
 SQLITE: Final = "sqlite:///"
@@ -55,6 +55,22 @@ def find_text(url: str, holding: bytes, lacking: Sequence[bytes]) -> bytes | Non
 
     with ThreadPoolExecutor(1) as executor:  # there may be a loop in this thread
         return executor.submit(asyncio.run, find_body(url, holding, lacking)).result()
+
+
+async def look_at(url: str) -> tuple[str | None, ServerRoom | None]:
+    """Return the schema's version, None if there is none yet, and how many connections a server has; changes nothing.
+
+    Raises:
+        IncompatibleDatabase: the database is not ours, newer than this code, or not whole.
+        ServiceUnavailable: it cannot be read.
+    """
+    if url.startswith(SQLITE):
+        from sarvanom.backends.storage.sqlite.database import read_file_version
+
+        return await asyncio.to_thread(read_file_version, Path(url.removeprefix(SQLITE))), None
+    from sarvanom.backends.storage.postgres.migration import look_at_server
+
+    return await look_at_server(url)
 
 
 async def migrate_store(url: str) -> tuple[str | None, str]:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from sarvanom.backends.identity.secret_files import internal_secret, metrics_token
+from sarvanom.backends.limits.contract import LimitStore
 from sarvanom.observability.observability import Observability, TraceSettings
 from sarvanom.observability.sampling import SAMPLING
 from sarvanom.observability.siblings import Place
@@ -20,6 +21,7 @@ from sarvanom.security.statements import PURPOSE, Statements
 from sarvanom.security.trusted_issuers import parse_issuers
 from sarvanom.services.gateway.api_keys import ApiKeys
 from sarvanom.services.gateway.authentication import BearerAuthentication
+from sarvanom.services.gateway.instances import CRUD_SECONDS, Instances
 from sarvanom.services.gateway.limits import limit_store
 from sarvanom.services.gateway.questions import Questions
 from sarvanom.services.gateway.recognition import Recognition
@@ -27,21 +29,21 @@ from sarvanom.services.gateway.relay import Relay
 from sarvanom.services.gateway.tokens import GatewayTokens, TokenSettings
 from sarvanom.setting_checks import split_list
 from sarvanom.settings import GatewaySettings
-from sarvanom.shared.clients.service_client import ServiceClient, ServiceClientFactory
-from sarvanom.shared.clients.source_urls import names_https
+from sarvanom.shared.clients.service_client import ServiceClientFactory
+from sarvanom.shared.clients.source_urls import hop_context
 from sarvanom.shared.models.profiles import Profile
 from sarvanom.shared.observations import LimitState, Observation
-from sarvanom.shared.tls import FollowedContext, follow_client
 from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.docs import register_docs
 from sarvanom.web.edge import gateway_edge
-from sarvanom.web.health import register_health
+from sarvanom.web.health import Dependency, Details, HealthSources, register_health
 from sarvanom.web.inspection import Inspection
 from sarvanom.web.log_routes import add_log_routes
 from sarvanom.web.metrics_route import register_metrics
 from sarvanom.web.middleware.observation import ObservationMiddleware
 from sarvanom.web.resource_routes import add_resource_routes
 from sarvanom.web.service import Service
+from sarvanom.web.shared_looks import SharedLook
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -55,13 +57,16 @@ def create_app(settings: GatewaySettings | None = None, place: Place | None = No
     settings = settings or GatewaySettings.load()
     secret = internal_secret(settings.internal_secret, settings.data_dir)
     statements = Statements(derive_key(secret, PURPOSE))
-    hop_tls = _hop_tls(settings)
-    hop = ServiceClientFactory().hop(settings.crud_urls, timeout=settings.upstream_timeout, tls=hop_tls)
+    hop_tls = hop_context(settings.crud_urls, settings.crud_ca, settings.hop_certificate, settings.hop_key)
+    clients, urls = ServiceClientFactory(), settings.crud_urls
+    discovery = clients.discovery(urls, tls=hop_tls)
+    hop = clients.hop(urls, timeout=settings.upstream_timeout, tls=hop_tls, discovery=discovery)
     limits = limit_store(settings.valkey_url)
 
     recognition = Recognition(settings.internal_secret, settings.data_dir)
     questions = Questions(hop, statements, recognition)
     keys = ApiKeys(questions.find_key, lease=settings.lease_seconds)
+    instances = Instances(discovery, clients.direct(urls, tls=hop_tls), statements, recognition)
     tokens = GatewayTokens(secret, questions, limits, _token_settings(settings))
 
     sampling = derive_key(secret, SAMPLING)
@@ -79,6 +84,7 @@ def create_app(settings: GatewaySettings | None = None, place: Place | None = No
         await limits.open()
         yield
         await tokens.aclose()
+        await instances.aclose()
         await hop.aclose()
         await limits.aclose()
         await observability.aclose()
@@ -112,16 +118,25 @@ def create_app(settings: GatewaySettings | None = None, place: Place | None = No
     add_log_routes(app, relay)
     add_archive_routes(app, relay)
     tokens.add_routes(app)
-    client = ServiceClient(hop)
-
-    async def check_crud() -> None:
-        await client.request("GET", "/ready")
-        await questions.check()
-
-    register_health(app, service="gateway", version=app.version, checks={"crud": check_crud})
+    register_health(
+        app, service="gateway", version=app.version, sources=_health_sources(instances, settings, limits, place)
+    )
     register_metrics(app, observability.read)
     register_docs(app)
     return app
+
+
+def _health_sources(
+    instances: Instances, settings: GatewaySettings, limits: LimitStore, place: Place | None
+) -> HealthSources:
+    dependencies = [Dependency(SharedLook("crud", instances.check, timeout=CRUD_SECONDS))]
+    if settings.valkey_url is not None:
+        dependencies.append(Dependency(SharedLook("valkey", limits.check), is_required=False))
+
+    async def details() -> Details:
+        return Details((place or Place()).worker, settings.workers, instances=await instances.reports())
+
+    return HealthSources(dependencies, instances.checks, details)
 
 
 def _token_settings(settings: GatewaySettings) -> TokenSettings:
@@ -146,13 +161,6 @@ def _limit_policy(settings: GatewaySettings) -> LimitPolicy:
         concurrent=settings.limit_concurrent,
         streams=settings.limit_streams,
     )
-
-
-def _hop_tls(settings: GatewaySettings) -> FollowedContext | None:
-    """Return what the gateway proves itself with to crud, and crud to it; None if they talk without TLS."""
-    if settings.crud_ca is None and settings.hop_certificate is None and not names_https(settings.crud_urls):
-        return None
-    return follow_client(settings.crud_ca, settings.hop_certificate, settings.hop_key)
 
 
 def _inspection(settings: GatewaySettings) -> Inspection | None:

@@ -4,6 +4,7 @@ async with ServiceClientFactory().crud() as client:
     user = await client.users.get("ada")
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -21,6 +22,7 @@ from sarvanom.shared.tls import FollowedContext
 __all__ = ["CRUDServiceClient", "ServiceClient", "ServiceClientFactory", "ServiceDiscoveryClient"]
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
+_DIRECT_SECONDS: Final = 5.0
 
 
 class ServiceClientFactory:
@@ -35,18 +37,32 @@ class ServiceClientFactory:
         transport = RetryingTransport(HTTPXTransport(url, timeout=timeout), total_timeout=timeout)
         return ServiceClient(transport, api_key=api_key)
 
-    def hop(self, urls: str, *, timeout: float = 30.0, tls: FollowedContext | None = None) -> Transport:
+    def hop(
+        self,
+        urls: str,
+        *,
+        timeout: float = 30.0,
+        tls: FollowedContext | None = None,
+        discovery: ServiceDiscoveryClient | None = None,
+    ) -> Transport:
         """Return the gateway's way to the instances that `urls` names (see `parse_source`), over TLS if it is given.
 
-        It retries little: who calls the gateway retries too, and the two multiply.
+        It retries little: who calls the gateway retries too, and the two multiply. It owns the `discovery`.
 
         Raises:
             ValueError: `urls` names no source, or one without TLS though it is given.
         """
-        source = parse_source(urls, is_secure=tls is not None)
-        name = proven_name(urls)
-        discovery = ServiceDiscoveryClient(source, probe=partial(is_ready, tls=tls, server_name=name))
-        balancing = BalancingTransport(
-            discovery, lambda url: KeepAliveTransport(url, timeout=timeout, tls=tls, server_name=name)
-        )
+        connect = partial(KeepAliveTransport, timeout=timeout, tls=tls, server_name=proven_name(urls))
+        balancing = BalancingTransport(discovery or self.discovery(urls, tls=tls), connect)
         return RetryingTransport(balancing, attempts=2, total_timeout=timeout)
+
+    def discovery(self, urls: str, *, tls: FollowedContext | None = None) -> ServiceDiscoveryClient:
+        """Return what knows the instances that `urls` names; raises as `hop` does."""
+        source = parse_source(urls, is_secure=tls is not None)
+        return ServiceDiscoveryClient(source, probe=partial(is_ready, tls=tls, server_name=proven_name(urls)))
+
+    def direct(self, urls: str, *, tls: FollowedContext | None = None) -> Callable[[str], Transport]:
+        """Return what connects to one of the instances that `urls` names, for questions about that very one."""
+        return partial(
+            KeepAliveTransport, timeout=_DIRECT_SECONDS, max_connections=2, tls=tls, server_name=proven_name(urls)
+        )

@@ -1,10 +1,12 @@
 """From a setting to the source of endpoints that it names."""
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sarvanom.shared.clients.endpoint_sources import EndpointSource, StaticSource
 from sarvanom.shared.clients.keepalive import parse_origin
+from sarvanom.shared.tls import FollowedContext, follow_client
 
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver
@@ -52,6 +54,13 @@ def proven_name(urls: str) -> str | None:
 def names_https(urls: str) -> bool:
     """Tell whether any of the URLs asks for TLS by itself."""
     return any(url.strip().lower().startswith("https://") for url in urls.split(","))
+
+
+def hop_context(urls: str, ca: Path | None, certificate: Path | None, key: Path | None) -> FollowedContext | None:
+    """Return what a gateway proves itself with to the instances, and they to it; None if they talk without TLS."""
+    if ca is None and certificate is None and not names_https(urls):
+        return None
+    return follow_client(ca, certificate, key)
 
 
 def _parse_static(url: str, *, is_secure: bool) -> str:

@@ -1,6 +1,7 @@
 """Who asks is proven before anything else is looked at."""
 
-from collections.abc import Awaitable, Callable, Collection
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,7 +24,7 @@ class AuthenticationMiddleware:
     Whoever cannot be proven is refused by `IdentityMiddleware` further in, once the request has been counted: guessing
     is limited like everything else. A token that somebody has to be asked about for the first time is counted before
     that too, by `count_stranger`, which returns what takes that back: nobody is to blame if there is no answer. Whoever
-    asks for a public path stays unknown.
+    asks for a public path stays unknown. `patience` is how many seconds it may take to find out who asks for a path.
 
     Raises `RateLimited` if too many such tokens have come.
     """
@@ -34,11 +35,13 @@ class AuthenticationMiddleware:
         authenticator: Authenticator,
         public: Collection[str],
         count_stranger: Callable[[Scope], Awaitable[Callable[[], None]]] | None = None,
+        patience: Mapping[str, float] | None = None,
     ) -> None:
         self._app = app
         self._authenticator = authenticator
         self._public = frozenset(public)
         self._count_stranger = count_stranger
+        self._patience = dict(patience or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self._public:
@@ -52,7 +55,12 @@ class AuthenticationMiddleware:
             credential = "api_key" if token.startswith(ANY_PREFIX) else "token"
             principal = self._authenticator.recall(token)
             if principal is None:
-                principal = await self._authenticate(scope, token)
+                async with asyncio.timeout(self._patience.get(scope["path"])):
+                    principal = await self._authenticate(scope, token)
+        except TimeoutError:
+            tell(AuthenticationDecided(credential, "unavailable"))
+            scope[REFUSAL] = ServiceUnavailable("It could not be found out in time who asks")
+            return
         except RateLimited:
             raise
         except SarvanOMError as error:

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from sarvanom.backends.limits.valkey.connection import LimitsAway, ValkeyScripts
 from sarvanom.backends.limits.valkey.shared import SharedLimits
+from sarvanom.shared.errors import ServiceUnavailable
 from sarvanom.shared.quotas import Charge, Demand, Penalty, Quota, Unit
 from tests.harness.postgres import free_port
 from tests.harness.valkey import ValkeyServer, running_valkey
@@ -215,3 +216,16 @@ def test_a_url_that_cannot_be_read_is_refused_without_its_password(url: str) -> 
         ValkeyScripts(url)
     assert not re.search("hunter2", str(caught.value))
     assert caught.value.__cause__ is None
+
+
+async def test_a_check_finds_one_that_stands_still_by_itself(server: ValkeyServer, store: SharedLimits) -> None:
+    await store.check()
+    with capture_logs(), server.held():
+        began = time.monotonic()
+        for _ in range(3):
+            with pytest.raises(ServiceUnavailable, match="Valkey does not answer"):
+                await store.check()
+        assert time.monotonic() - began < 2
+        assert store.counts.outages == 1
+    await until_shared(store)
+    await store.check()

@@ -45,6 +45,13 @@ class ValkeyScripts:
             await self._connection.disconnect(nowait=True)
             await self._bounded(self._opening_seconds, self._greet)
 
+    async def ping(self) -> None:
+        """See that the server answers; raises `LimitsAway`."""
+        async with self._turn:
+            if not self._connection.is_connected:
+                raise LimitsAway("not connected")
+            await self._bounded(self._answer_seconds, lambda: self._ask("PING"))
+
     async def run(self, script: str, call: bytes) -> bytes:
         """Carry a script out; raises `LimitsAway`, and then nobody knows whether it was."""
         async with self._turn:

@@ -17,6 +17,7 @@ from sarvanom.backends.limits.valkey.connection import LimitsAway, ValkeyScripts
 from sarvanom.backends.limits.valkey.groups import LEASE_SECONDS, Asked, read_verdicts, take_group, write_group
 from sarvanom.backends.limits.valkey.scripts import DECIDE, REMEMBER, STRIKE
 from sarvanom.backends.limits.windows import Recent
+from sarvanom.shared.errors import ServiceUnavailable
 from sarvanom.shared.quotas import Balance, Demand, Penalty, Quota, Verdict
 
 _BEAT_SECONDS: Final = LEASE_SECONDS / 3
@@ -63,6 +64,16 @@ class SharedLimits(LimitStore):
         """Connect, and from now on come back whenever the connection is lost."""
         await self._connect()
         self._attendant = asyncio.create_task(self._attend(), context=Context())
+
+    async def check(self) -> None:
+        """See that Valkey answers; if it does not, this gateway counts alone until it does."""
+        if self.is_shared:
+            try:
+                await self._scripts.ping()
+            except LimitsAway as error:
+                self._lose(str(error))
+        if not self.is_shared:
+            raise ServiceUnavailable("Valkey does not answer; this gateway counts alone meanwhile")
 
     async def admit(self, demand: Demand) -> Verdict:
         """Decide alone what the own count refuses, or what nobody else can be asked about; else ask."""

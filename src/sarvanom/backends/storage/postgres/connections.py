@@ -21,6 +21,12 @@ _COMPRESS_FAST: Final = (
     "WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)"
 )
 """PostgreSQL's own compression takes seconds for tens of megabytes, during which nobody else may write."""
+ROOM: Final = (
+    "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int "
+    "- coalesce(current_setting('reserved_connections', true)::int, 0), "  # PostgreSQL 16 and newer
+    "(SELECT sum(numbackends)::int FROM pg_stat_database)"
+)
+"""The two numbers of a `ServerRoom`, as columns of a query; everybody may read them."""
 
 _log = structlog.get_logger()
 

@@ -28,17 +28,17 @@ from sarvanom.shared.resources import Resource
 COMPACTION_BATCH: Final = 1_000
 _LOG: Final = log_statements(DIALECT)
 _COUNTERS: Final = counter_statements(DIALECT)
-_BOUNDS: Final = SQL(
+BOUNDS: Final = SQL(
     "SELECT max(value) FILTER (WHERE name = 'floor'), max(value) FILTER (WHERE name = 'revision') FROM counters "
     "WHERE name IN ('floor', 'revision')",
     (),
 )
 _CHANGE: Final = SQL(
-    f"SELECT * FROM ({_BOUNDS.text}) AS bounds LEFT JOIN ({_LOG.read.text}) AS entry ON true",  # noqa: S608
+    f"SELECT * FROM ({BOUNDS.text}) AS bounds LEFT JOIN ({_LOG.read.text}) AS entry ON true",  # noqa: S608
     _LOG.read.names,
 )
 _STATE: Final = SQL(
-    f"SELECT * FROM ({_BOUNDS.text}) AS bounds LEFT JOIN ({_LOG.state.text}) AS entry ON true",  # noqa: S608
+    f"SELECT * FROM ({BOUNDS.text}) AS bounds LEFT JOIN ({_LOG.state.text}) AS entry ON true",  # noqa: S608
     _LOG.state.names,
 )
 """An entry and the bounds from one snapshot; nulls where there is no entry."""
@@ -61,7 +61,7 @@ class PostgresLog(RevisionLog):
         self._listener = listener
 
     async def bounds(self) -> LogBounds:
-        return LogBounds(*await self._pool.fetch_one(_BOUNDS, {}))
+        return LogBounds(*await self._pool.fetch_one(BOUNDS, {}))
 
     async def page(self, query: ChangeQuery, max_bytes: int = MAX_PAGE_BYTES) -> ChangePage:
         return await self._pool.read_slowly(lambda session: _select_page(session, query, max_bytes))
@@ -131,7 +131,7 @@ async def _select_page(session: Session, query: ChangeQuery, max_bytes: int) -> 
     """Read one page and the bounds from one snapshot."""
     await session.execute(_SNAPSHOT)
     try:
-        bounds = LogBounds(*await session.fetch_one(_BOUNDS, {}))
+        bounds = LogBounds(*await session.fetch_one(BOUNDS, {}))
         since = query.begin(bounds)
         until = page_end(query, since, bounds)
         sql = changes_statement(query.shape, query.limit, DIALECT)

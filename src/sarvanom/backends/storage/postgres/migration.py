@@ -3,7 +3,8 @@
 import asyncio
 from typing import Final
 
-from sarvanom.backends.storage.postgres.connections import Connector, Timeouts, read_version
+from sarvanom.backends.storage.contract import ServerRoom
+from sarvanom.backends.storage.postgres.connections import ROOM, Connector, Timeouts, read_version
 from sarvanom.backends.storage.postgres.failures import FAILURES, translated
 from sarvanom.backends.storage.postgres.sessions import close
 from sarvanom.backends.storage.schema import HEAD, IncompatibleDatabase, upgrade_script
@@ -34,6 +35,26 @@ async def migrate(url: str) -> tuple[str | None, str]:
     finally:
         await close(session)
     return start, HEAD
+
+
+async def look_at_server(url: str) -> tuple[str | None, ServerRoom]:
+    """Return the schema's version, None for a database without tables, and the server's connections.
+
+    Raises:
+        IncompatibleDatabase: it is newer than this code, not whole, or another program's.
+        ServiceUnavailable: it cannot be reached.
+    """
+    timeouts = Timeouts()
+    session = await Connector(url, timeouts).open_any()
+    try:
+        async with asyncio.timeout(timeouts.connect):
+            found = await read_version(session)
+            [room] = await session.connection.fetch(f"SELECT {ROOM}")
+    except FAILURES as error:
+        raise translated(error) from error
+    finally:
+        await close(session)
+    return None if found is None else found[0], ServerRoom(*room)
 
 
 async def check_schema(url: str) -> None:

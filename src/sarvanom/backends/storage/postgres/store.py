@@ -12,8 +12,10 @@ from sarvanom.backends.storage.contract import (
     Origin,
     Removed,
     Restored,
+    ServerRoom,
     Snapshot,
     Store,
+    StoreState,
     Write,
     Written,
 )
@@ -22,9 +24,9 @@ from sarvanom.backends.storage.listing import count_statement, page_statement
 from sarvanom.backends.storage.log_statements import key_statements
 from sarvanom.backends.storage.pages import list_page
 from sarvanom.backends.storage.postgres.bodies import PostgresBodies
-from sarvanom.backends.storage.postgres.connections import DIALECT, Connector, Timeouts
+from sarvanom.backends.storage.postgres.connections import DIALECT, ROOM, Connector, Timeouts
 from sarvanom.backends.storage.postgres.listener import Listener
-from sarvanom.backends.storage.postgres.log import PostgresLog
+from sarvanom.backends.storage.postgres.log import BOUNDS, PostgresLog
 from sarvanom.backends.storage.postgres.pages import fetch_page
 from sarvanom.backends.storage.postgres.pool import Pool
 from sarvanom.backends.storage.postgres.removal import count_rows, delete_where, reclaim
@@ -33,10 +35,12 @@ from sarvanom.backends.storage.postgres.snapshot import open_snapshot, restore_i
 from sarvanom.backends.storage.postgres.statements import without_nul
 from sarvanom.backends.storage.postgres.transaction import Outcome
 from sarvanom.backends.storage.postgres.writer import GroupWriter
+from sarvanom.backends.storage.schema import VERSION_TABLE
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.statement_spans import note_cache_read
 from sarvanom.backends.storage.statements import counter_statements, resource_statements, stats_statement
 from sarvanom.backends.storage.tables import LOGGED_SEQUENCE, SEQUENCES
+from sarvanom.shared.changes import LogBounds
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
 from sarvanom.shared.models.crud_models import CacheStats
 from sarvanom.shared.queries import Condition, ListQuery
@@ -47,6 +51,11 @@ MIN_CONNECTIONS: Final = len(SEQUENCES) + 3
 _FORGET_BATCH: Final = 1_000
 _KEYS: Final = key_statements(DIALECT)
 _COUNTERS: Final = counter_statements(DIALECT)
+_STATE: Final = SQL(
+    f"SELECT bounds.*, (SELECT string_agg(version_num, ', ') FROM {VERSION_TABLE}), "  # noqa: S608 (constants)
+    f"{ROOM} FROM ({BOUNDS.text}) AS bounds",
+    (),
+)
 _CACHE_COUNTERS: Final = SQL("SELECT name, value FROM counters WHERE name IN ('hits', 'misses', 'expirations')", ())
 
 
@@ -68,6 +77,10 @@ class PostgresStore(Store):
         self._uncounted = {"hits": 0, "misses": 0}
         self._flushing = asyncio.Lock()
         self._is_closed = False
+
+    async def look(self) -> StoreState:
+        floor, head, schema, most, connected = await self._pool.fetch_one(_STATE, {})
+        return StoreState("postgresql", schema or "", LogBounds(floor, head), ServerRoom(most, connected))
 
     async def read(self, resource: Resource[Any], id: str) -> Document | None:
         sql = resource_statements(resource, DIALECT).read

@@ -104,6 +104,18 @@ def open_reader(path: Path) -> apsw.Connection:
         return connection
 
 
+def read_file_version(path: Path) -> str | None:
+    """Return the schema's version, None if there is no file, or an empty one; raises as `open_writer` does."""
+    if not path.exists():
+        return None
+    with _named(path), available():
+        connection = open_reader(path)
+        try:
+            return _version(connection)
+        finally:
+            connection.close()
+
+
 def migrate_file(path: Path) -> tuple[str | None, str]:
     """Bring a file to the newest schema; return the version before (None: it was empty) and after.
 

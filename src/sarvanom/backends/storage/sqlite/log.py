@@ -77,11 +77,11 @@ class SQLiteLog(RevisionLog):
         self._changed.set()
 
     async def compact(self, *, keep: int | None = None, before: str | None = None) -> int:
-        floor, head = await self.bounds()
+        floor, head = await self._readers.in_thread(select_bounds)
         aged = None
         if before is not None:
             values = {"floor": floor, "limit": COMPACTION_BATCH, "before": before}
-            row = self._readers.fetch_one(_LOG.aged.text, values)
+            row = await self._readers.fetch_one_in_thread(_LOG.aged.text, values)
             aged = None if row is None else row[0]
         until = compaction_target(LogBounds(floor, head), keep, aged, COMPACTION_BATCH)
         if until <= floor:
@@ -96,11 +96,16 @@ class SQLiteLog(RevisionLog):
         return await self._writer.submit(compact)
 
 
+def select_bounds(connection: apsw.Connection) -> LogBounds:
+    """Return what the log covers."""
+    return LogBounds(*connection.execute(_BOUNDS).fetchone() or (0, 0))
+
+
 def _select_state(connection: apsw.Connection, values: dict[str, Any]) -> tuple[Any, ...] | None:
     """Read a state and the bounds from one snapshot: a revision that comes meanwhile is not yet there for either."""
     connection.execute("BEGIN")
     try:
-        LogBounds(*connection.execute(_BOUNDS).fetchone() or (0, 0)).check(values["revision"], "at_revision")
+        select_bounds(connection).check(values["revision"], "at_revision")
         row: tuple[Any, ...] | None = connection.execute(_LOG.state.text, values).fetchone()
     finally:
         connection.execute("COMMIT")
@@ -111,7 +116,7 @@ def _select_page(connection: apsw.Connection, query: ChangeQuery, max_bytes: int
     """Read one page and the bounds from one snapshot."""
     connection.execute("BEGIN")
     try:
-        bounds = LogBounds(*connection.execute(_BOUNDS).fetchone() or (0, 0))
+        bounds = select_bounds(connection)
         since = query.begin(bounds)
         until = page_end(query, since, bounds)
         sql = changes_statement(query.shape, None, DIALECT)

@@ -27,6 +27,7 @@ class Readers:
         self._path = path
         self._inline = open_reader(path)
         self._threads = ThreadPoolExecutor(_THREADS, "sarvanom-reader")
+        self._lookout = ThreadPoolExecutor(1, "sarvanom-lookout")
         self._local = threading.local()
         self._opened: list[apsw.Connection] = []
         self._closing = False
@@ -54,12 +55,24 @@ class Readers:
         """Run work that may take long beside the event loop; after ten seconds it is given up as unavailable."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
 
+    async def fetch_one_in_thread(self, text: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
+        """Return the first row for work in the background: a file that hangs does not keep the event loop waiting."""
+        return await self.in_thread(lambda connection: connection.execute(text, values).fetchone())
+
+    async def on_lookout(self, work: Callable[[apsw.Connection], Any]) -> Any:
+        """Run work in the one thread that is kept free for looking whether the file can be read.
+
+        It is the caller's to wait for its end before the next: nothing ends a thread that the file keeps waiting.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._lookout, self._run, work)
+
     def close(self) -> None:
         """Close all connections; what is under way is given up."""
         self._closing = True
         for connection in self._opened:
             connection.interrupt()
         self._threads.shutdown()
+        self._lookout.shutdown()
         for connection in (self._inline, *self._opened):
             connection.close()
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from contextvars import Context
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from sarvanom.backends.storage.contract import (
     Restored,
     Snapshot,
     Store,
+    StoreState,
     Write,
     Written,
 )
@@ -24,9 +26,10 @@ from sarvanom.backends.storage.documents import now_ms
 from sarvanom.backends.storage.listing import count_statement, page_statement
 from sarvanom.backends.storage.log_statements import key_statements
 from sarvanom.backends.storage.pages import cut_page, list_page
+from sarvanom.backends.storage.schema import VERSION_TABLE
 from sarvanom.backends.storage.sqlite.bodies import SQLiteBodies
 from sarvanom.backends.storage.sqlite.database import DIALECT, open_writer
-from sarvanom.backends.storage.sqlite.log import SQLiteLog
+from sarvanom.backends.storage.sqlite.log import SQLiteLog, select_bounds
 from sarvanom.backends.storage.sqlite.reader import Readers
 from sarvanom.backends.storage.sqlite.snapshot import open_snapshot, restore_into
 from sarvanom.backends.storage.sqlite.transaction import Transaction
@@ -63,7 +66,14 @@ class SQLiteStore(Store):
         self.bodies = SQLiteBodies(self._readers, self._writer)
         self._uncounted = {"hits": 0, "misses": 0}
         self._flushing = asyncio.Lock()
+        self._looking: asyncio.Task[StoreState] | None = None
         self._is_closed = False
+
+    async def look(self) -> StoreState:
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._readers.on_lookout(_select_state), context=Context())
+            self._looking.add_done_callback(_note_failure)
+        return await asyncio.shield(self._looking)
 
     async def read(self, resource: Resource[Any], id: str) -> Document | None:
         text = resource_statements(resource, DIALECT).read.text
@@ -113,7 +123,7 @@ class SQLiteStore(Store):
         return sum([await self._reclaim_from(resource) for resource in expiring])
 
     async def forget_keys(self, before: str) -> int:
-        due = self._readers.fetch_one(_KEYS.is_due.text, {"before": before, "limit": RECLAIM_BATCH})
+        due = await self._readers.fetch_one_in_thread(_KEYS.is_due.text, {"before": before, "limit": RECLAIM_BATCH})
         if due is None or due[0] is None:
             return 0
         return await self._writer.submit(lambda transaction: transaction.forget_keys(before, RECLAIM_BATCH))
@@ -143,7 +153,7 @@ class SQLiteStore(Store):
                 await self._writer.aclose()
 
     async def _reclaim_from(self, resource: Resource[Any]) -> int:
-        row = self._readers.fetch_one(
+        row = await self._readers.fetch_one_in_thread(
             f"SELECT 1 FROM {resource.collection} WHERE expires_at <= :now LIMIT 1",  # noqa: S608 (a declaration's name)
             {"now": now_ms()},
         )
@@ -190,6 +200,17 @@ def _select_page(connection: apsw.Connection, resource: Resource[Any], query: Li
     finally:
         connection.execute("COMMIT") if query.include_total else None
     return DocumentPage(*list_page(rows, query), total)
+
+
+def _note_failure(task: asyncio.Task[StoreState]) -> None:
+    """Take note of an error that nobody may have waited for."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _select_state(connection: apsw.Connection) -> StoreState:
+    [version] = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608 (a constant)
+    return StoreState("sqlite", str(version[0]), select_bounds(connection))
 
 
 def _select_stats(connection: apsw.Connection, resource: Resource[Any]) -> CacheStats:

@@ -12,7 +12,7 @@ import pytest_asyncio
 from sarvanom.backends.storage.listing import page_statement
 from sarvanom.backends.storage.log_statements import changes_statement, key_statements, log_statements
 from sarvanom.backends.storage.postgres.connections import DIALECT, Connector, Timeouts
-from sarvanom.backends.storage.postgres.log import _BOUNDS, _CHANGE, _DROP_SUPERSEDED, _STATE
+from sarvanom.backends.storage.postgres.log import _CHANGE, _DROP_SUPERSEDED, _STATE, BOUNDS
 from sarvanom.backends.storage.postgres.migration import migrate
 from sarvanom.backends.storage.postgres.pages import cut_statement
 from sarvanom.backends.storage.postgres.sessions import close
@@ -115,7 +115,7 @@ async def test_a_statement_reads_no_large_table_whole(filled: asyncpg.Connection
     assert "Index" in plan or "Bitmap" in plan, plan
 
 
-@pytest.mark.parametrize("sql", [_BOUNDS, _CACHE_COUNTERS], ids=["bounds", "counters"])
+@pytest.mark.parametrize("sql", [BOUNDS, _CACHE_COUNTERS], ids=["bounds", "counters"])
 async def test_counters_are_read_by_their_names_and_nothing_is_compiled(database: str, sql: SQL) -> None:
     """A whole table, however small, is so dear without sequential scans that the server would compile for it."""
     session = await Connector(database, Timeouts()).connect()
