@@ -16,22 +16,20 @@ SecRule REQUEST_HEADERS:markup "@detectXSS" "id:2,phase:1,deny,status:452,nolog"
 """
 _FAMILIES: Final = {451: Family.SQL_INJECTION, 452: Family.CROSS_SITE_SCRIPTING}
 _RULE: Final = ("libinjection",)
-# Made for values of a query string, the engine takes `80% acrylic and 20% wool` for SQL, and a link for a quotation.
-# It is believed about SQL where a quote is followed by an operator, and there is one that prose does not have.
-_OPERATOR: Final = r"(?:--|[#=<>;%]|/\*|\|\|)"
-_OPERATED: Final = r"""(?:'\)*|"\)+)\s*(?:[=<>|^%~]|[&*/+-]\s*['"0-9(])"""
-_WORD: Final = r"\b(?:select|case|union|having)\b"
-_CALL: Final = r"[a-z0-9_]\("
+# Made for values of a query string, the engine takes `80% acrylic and 20% wool` for SQL, and a link for a quotation. It is
+# believed about SQL where the first quote is behind a character of the value, or begins it, and what follows is more than
+# a word; where a number is joined to an expression; and where a call is followed by the end of a comment.
+_LOGIC: Final = r"(?:\b(?:x?or|and|not|div|mod|like|in|is|between|having|union|order|group|limit)\b|&&|\|\|)"
+_BREAKOUT: Final = r"""^(?:[^"'`]*[^\s"'`(\[{,:=])?["'`][\s)]*"""
 _MARKUP: Final = 0
 _evidence: Final = compile_set(
     [
         r"""[<>"`]""",
-        r"'\)*\s*(?:[=<>%]|\|\|)",
-        r"[a-z0-9]'--",
-        rf"{_OPERATED}.*{_OPERATOR}",
-        rf"{_OPERATOR}.*{_OPERATED}",
-        rf"{_WORD}.*{_CALL}",
-        rf"{_CALL}.*{_WORD}",
+        rf"""{_BREAKOUT}(?:[=<>~|^%]|{_LOGIC}[^"'`]*(?:[=<>!~@(\\]|--|;\s*$))""",
+        r"^[\s(]*[0-9.]+[\s)]*(?:or|and|xor|&&|\|\|)\s*[\s(]*(?:[a-z_]+\(|[~!@`]|[0-9.e]+[\s)]*[=<>])",
+        r"[a-z_]\([^()]*\)\s*(?:--|#)\s*$",
+        r"\b(?:select|case|union|having)\b.*[a-z0-9_]\(",
+        r"[a-z0-9_]\(.*\b(?:select|case|union|having)\b",
     ]
 )
 _tag: Final = compile_set([r"<[/a-z]"])
