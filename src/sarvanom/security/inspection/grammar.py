@@ -18,19 +18,27 @@ _FAMILIES: Final = {451: Family.SQL_INJECTION, 452: Family.CROSS_SITE_SCRIPTING}
 _RULE: Final = ("libinjection",)
 # Made for values of a query string, the engine takes `80% acrylic and 20% wool` for SQL, and a link for a quotation. It is
 # believed about SQL where the first quote is behind a character of the value, or begins it, and what follows is more than
-# a word; where a number is joined to an expression; and where a call is followed by the end of a comment.
+# a word; where an operator is behind a quote, and one that prose does not have elsewhere; where a condition or a number
+# goes on with an expression; where a call stands with a keyword or before a comment; and where a pattern is in doubt.
 _LOGIC: Final = r"(?:\b(?:x?or|and|not|div|mod|like|in|is|between|having|union|order|group|limit)\b|&&|\|\|)"
 _BREAKOUT: Final = r"""^(?:[^"'`]*[^\s"'`(\[{,:=])?["'`][\s)]*"""
+_OPERATOR: Final = r"(?:--|[#=<>;%]|/\*|\|\|)"
+_OPERATED: Final = r"""(?:'\)*|"\)+)\s*(?:[=<>|^%~]|[&*/+-]\s*['"0-9(])"""
+_WORD: Final = r"\b(?:select|case|union|having)\b"
 _MARKUP: Final = 0
 _evidence: Final = compile_set(
     [
         r"""[<>"`]""",
         rf"""{_BREAKOUT}(?:[=<>~|^%]|;?\s*(?:--|/\*|#\s*$))""",
         rf"""{_BREAKOUT}{_LOGIC}(?:\s*["'`]|[^"'`]*(?:[=<>!~@(\\]|--|;\s*$))""",
+        rf"{_OPERATED}.*{_OPERATOR}",
+        rf"{_OPERATOR}.*{_OPERATED}",
+        rf"""{_LOGIC}[\s(]*(?:[@~!]|[0-9]+[\s)]*(?:[=<>]|--|#)|[a-z_.]+\s*(?:[!=<>]=|[=<>]\s*['"0-9(@]))""",
         r"^[\s(]*[0-9.]+[\s)]*(?:or|and|xor|&&|\|\|)\s*[\s(]*(?:[a-z_]+\(|[~!@`]|[0-9.e]+[\s)]*[=<>])",
         r"[a-z_]\([^()]*\)\s*(?:--|#)\s*$",
-        r"\b(?:select|case|union|having)\b.*[a-z0-9_]\(",
-        r"[a-z0-9_]\(.*\b(?:select|case|union|having)\b",
+        rf"{_WORD}.*[a-z0-9_]\(",
+        rf"[a-z0-9_]\(.*{_WORD}",
+        r"""\bselect\b[^a-z]*[*(@'"0-9]""",
     ]
 )
 _tag: Final = compile_set([r"<[/a-z]"])
@@ -47,10 +55,13 @@ class Grammar:
         if self._rules.load(_RULES) < 0:
             raise ValueError(self._rules.get_parser_error())
 
-    def judge(self, text: bytes) -> Verdict | None:
-        """Return what normalised text is taken for, if for anything, and if it has something of the kind in it."""
+    def judge(self, text: bytes, doubted: tuple[str, ...] = ()) -> Verdict | None:
+        """Return what normalised text is taken for, if for anything, and if it has something of the kind in it.
+
+        That may be patterns which are in doubt: they are believed if the engine agrees.
+        """
         evidence = match(_evidence, text)
-        if not evidence:
+        if not evidence and not doubted:
             return None
         transaction = Transaction(self._engine, self._rules, "-")
         value = text.decode("ascii")
@@ -62,6 +73,8 @@ class Grammar:
         if intervention is None:
             return None
         family = _FAMILIES[intervention.status]
+        if family is Family.SQL_INJECTION and doubted:
+            return Verdict(family, (*doubted, *_RULE), Profile.STRICT)
         if family is Family.SQL_INJECTION and (evidence == [_MARKUP] or match(_tag, text)):
             return None
         return Verdict(family, _RULE, Profile.STRICT)

@@ -35,9 +35,14 @@ class Inspector:
             return None
         forms = normalise(text)
         search = self._sets[profile].search
+        doubted = None
         for form in dict.fromkeys(forms):
             if (found := search(form)) is not None:
-                return Verdict(*found, profile)
-        if profile is Profile.STRICT and len(forms.decoded) <= _MAX_JUDGED:
-            return self._grammar.judge(forms.decoded)
-        return None
+                if not found.is_doubted:
+                    return Verdict(found.family, found.rules, profile)
+                doubted = doubted or found
+        if profile is not Profile.STRICT:
+            return None
+        if len(forms.decoded) > _MAX_JUDGED:
+            return doubted and Verdict(doubted.family, doubted.rules, profile)
+        return self._grammar.judge(forms.decoded, doubted.rules if doubted else ())
