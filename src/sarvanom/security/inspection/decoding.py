@@ -67,7 +67,7 @@ def _decode_layer(text: bytes) -> bytes:
     if b"&" in text or b"\\" in text:
         parts = _escape.split(text)
         parts[1::2] = map(_meanings.__getitem__, parts[1::2])
-        text = b"".join(parts)
+        text = b"".join(parts).lower()
     decoded = _decode_percents(text) if b"%" in text else text
     if b"\xc0" in decoded or b"\xc1" in decoded:
         parts = _overlong.split(decoded)
@@ -79,7 +79,7 @@ def _decode_layer(text: bytes) -> bytes:
 def _decode_percents(text: bytes) -> bytes:
     """Return the text with `%xx` undone, by what undoes `=XX` in e-mail: in C, where any number of them cost little.
 
-    What is no escape stays. Meanwhile signs of equality are kept apart, and so are per cent signs that follow each other.
+    What is no escape stays. Meanwhile signs of equality are kept apart, and so are per cent signs in a row.
     """
     for mark in _MARKS:
         text = text.replace(mark, b" ").replace(b"%%%x" % mark[0], b" ")

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Final
 
 LINE_END: Final = 0x09
-"""What stands for the end of a line, where a comment of SQL may end: white space to a pattern, and otherwise not there."""
+"""What stands for the end of a line, where a comment of SQL may end: a tab, which is white space to a pattern."""
 
 _LETTER: Final = "z"
 _TABLE_SIZE: Final = 0x20000
@@ -41,7 +41,10 @@ _IN_BYTES: Final = bytes(
 
 
 def fold(text: str) -> bytes:
-    """Return the text in lower-case ASCII, control characters as spaces, ends of lines as tabs; NUL and what is invisible is left out."""
+    """Return the text in lower-case ASCII, control characters as spaces and ends of lines as tabs.
+
+    NUL and what is invisible is left out.
+    """
     if not text.isascii():
         text = _fold_foreign(text)
     # A character beyond the table is several bytes, each of which becomes a letter.

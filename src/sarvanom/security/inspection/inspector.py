@@ -44,5 +44,5 @@ class Inspector:
         if profile is not Profile.STRICT:
             return None
         if len(forms.decoded) > _MAX_JUDGED:
-            return doubted and Verdict(doubted.family, doubted.rules, profile)
+            return Verdict(doubted.family, doubted.rules, profile) if doubted else None
         return self._grammar.judge(forms.decoded, doubted.rules if doubted else ())

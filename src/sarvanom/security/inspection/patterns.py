@@ -39,9 +39,7 @@ class PatternSet:
 
     def __init__(self, groups: Sequence[Group]) -> None:
         self._triggers = compile_set([group.trigger for group in groups])
-        self._groups = [
-            (group, tuple(group.patterns), compile_set(list(group.patterns.values()))) for group in groups
-        ]
+        self._groups = [(group, tuple(group.patterns), compile_set(list(group.patterns.values()))) for group in groups]
 
     def search(self, text: bytes) -> Found | None:
         """Return what the first group that is found in normalised text has found, and rather what is not doubted."""
@@ -67,7 +65,7 @@ def load_patterns(profile: Profile) -> PatternSet:
             Family(group["family"]),
             expand(group["trigger"]),
             {f"{name}.{rule}": expand(expression) for rule, expression in _expressions(group, profiles)},
-            frozenset(f"{name}.{rule}" for rule in group.get("doubted", ())) if profile is Profile.STRICT else frozenset(),
+            frozenset(f"{name}.{rule}" for rule in group.get("doubted", ()) if profile is Profile.STRICT),
         )
         for name, group in data["groups"].items()
     ]
