@@ -12,8 +12,8 @@ from sarvanom.shared.models.profiles import Profile
 _PLAIN: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/@"
 """Characters of which no attack can be made."""
 
-_MAX_JUDGED: Final = 16 * 1024
-"""How many characters the slower engine is given at most; no name, query or header is longer."""
+_MAX_JUDGED: Final = 2048
+"""How many characters the slower engine is given at most: names are shorter."""
 
 
 def is_plain(text: str) -> bool:
