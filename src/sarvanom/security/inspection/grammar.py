@@ -19,7 +19,7 @@ _RULE: Final = ("libinjection",)
 # Made for values of a query string, the engine takes `80% acrylic and 20% wool` for SQL, and a link for a quotation.
 # It is believed about SQL where the first quote is behind a character of the value, or begins it, and does not quote a
 # word; where an operator is behind a quote, and one that prose does not have elsewhere; where a condition or a number
-# goes on with an expression; where a call stands with a keyword or before a comment; and where a pattern is in doubt.
+# goes on with an expression; and where a call stands with a keyword or before a comment.
 _LOGIC: Final = r"(?:\b(?:x?or|and|not|div|mod|like|in|is|between|having|union|order|group|limit)\b|&&|\|\|)"
 _BREAKOUT: Final = r"""^(?:[^"'`]*[^\s"'`(\[{,:=]["'`]|\s*'|\s*["`][\s)])[\s)]*"""
 _OPERATOR: Final = r"(?:--|[#=<>;%]|/\*|\|\|)"
@@ -31,6 +31,7 @@ _evidence: Final = compile_set(
         r"""[<>"`]""",
         rf"""{_BREAKOUT}(?:[=<>~|^%]|;?\s*(?:--|/\*|#\s*$))""",
         rf"""{_BREAKOUT}{_LOGIC}(?:\s+["'`]|["'`][a-z0-9(]|[^"'`]*(?:[=<>!~@(\\]|--\s*$|;\s*$))""",
+        r"'\)*\s*(?:[=<>%]|\|\|)",
         rf"{_OPERATED}.*{_OPERATOR}",
         rf"{_OPERATOR}.*{_OPERATED}",
         rf"""{_LOGIC}[\s(]*(?:[@~!]|[0-9]+[\s)]*(?:[=<>]|--|#)|[a-z_.]+\s*(?:[!=<>]=|[=<>]\s*['"0-9(@]))""",
@@ -55,13 +56,10 @@ class Grammar:
         if self._rules.load(_RULES) < 0:
             raise ValueError(self._rules.get_parser_error())
 
-    def judge(self, text: bytes, doubted: tuple[str, ...] = ()) -> Verdict | None:
-        """Return what normalised text is taken for, if for anything, and if it has something of the kind in it.
-
-        That may be patterns which are in doubt: they are believed if the engine agrees.
-        """
+    def judge(self, text: bytes) -> Verdict | None:
+        """Return what normalised text is taken for, if for anything, and if it has something of the kind in it."""
         evidence = match(_evidence, text)
-        if not evidence and not doubted:
+        if not evidence:
             return None
         transaction = Transaction(self._engine, self._rules, "-")
         value = text.decode("ascii")
@@ -73,8 +71,6 @@ class Grammar:
         if intervention is None:
             return None
         family = _FAMILIES[intervention.status]
-        if family is Family.SQL_INJECTION and doubted:
-            return Verdict(family, (*doubted, *_RULE), Profile.STRICT)
         if family is Family.SQL_INJECTION and (evidence == [_MARKUP] or match(_tag, text)):
             return None
         return Verdict(family, _RULE, Profile.STRICT)

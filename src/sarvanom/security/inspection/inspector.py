@@ -35,14 +35,9 @@ class Inspector:
             return None
         forms = normalise(text)
         search = self._sets[profile].search
-        doubted = None
         for form in dict.fromkeys(forms):
             if (found := search(form)) is not None:
-                if not found.is_doubted:
-                    return Verdict(found.family, found.rules, profile)
-                doubted = doubted or found
-        if profile is not Profile.STRICT:
-            return None
-        if len(forms.decoded) > _MAX_JUDGED:
-            return Verdict(doubted.family, doubted.rules, profile) if doubted else None
-        return self._grammar.judge(forms.decoded, doubted.rules if doubted else ())
+                return Verdict(*found, profile)
+        if profile is Profile.STRICT and len(forms.decoded) <= _MAX_JUDGED:
+            return self._grammar.judge(forms.decoded)
+        return None

@@ -22,16 +22,6 @@ class Group:
     family: Family
     trigger: str
     patterns: Mapping[str, str]
-    doubted: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a value has in it; what is doubted is an attack only if something else says so too."""
-
-    family: Family
-    rules: tuple[str, ...]
-    is_doubted: bool
 
 
 class PatternSet:
@@ -39,20 +29,17 @@ class PatternSet:
 
     def __init__(self, groups: Sequence[Group]) -> None:
         self._triggers = compile_set([group.trigger for group in groups])
-        self._groups = [(group, tuple(group.patterns), compile_set(list(group.patterns.values()))) for group in groups]
+        self._groups = [
+            (group.family, tuple(group.patterns), compile_set(list(group.patterns.values()))) for group in groups
+        ]
 
-    def search(self, text: bytes) -> Found | None:
-        """Return what the first group that is found in normalised text has found, and rather what is not doubted."""
-        doubted = None
+    def search(self, text: bytes) -> tuple[Family, tuple[str, ...]] | None:
+        """Return the family of the first group that is found in normalised text, and the patterns' names."""
         for index in sorted(match(self._triggers, text)):
-            group, names, automaton = self._groups[index]
-            if numbers := match(automaton, text):
-                rules = tuple(names[number] for number in sorted(numbers))
-                found = Found(group.family, rules, group.doubted.issuperset(rules))
-                if not found.is_doubted:
-                    return found
-                doubted = doubted or found
-        return doubted
+            family, names, automaton = self._groups[index]
+            if found := match(automaton, text):
+                return family, tuple(names[number] for number in sorted(found))
+        return None
 
 
 def load_patterns(profile: Profile) -> PatternSet:
@@ -65,7 +52,6 @@ def load_patterns(profile: Profile) -> PatternSet:
             Family(group["family"]),
             expand(group["trigger"]),
             {f"{name}.{rule}": expand(expression) for rule, expression in _expressions(group, profiles)},
-            frozenset(f"{name}.{rule}" for rule in group.get("doubted", ()) if profile is Profile.STRICT),
         )
         for name, group in data["groups"].items()
     ]

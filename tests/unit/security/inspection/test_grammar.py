@@ -41,12 +41,5 @@ def test_an_attack_has_a_family(grammar: Grammar, text: bytes, family: Family) -
         b"seven of 'best' # 8",
     ],
 )
-def test_a_doubted_pattern_is_believed_if_the_engine_agrees(grammar: Grammar) -> None:
-    verdict = grammar.judge(b"7,7--", ("a.b",))
-    assert verdict is not None
-    assert (verdict.family, verdict.rules) == (Family.SQL_INJECTION, ("a.b", "libinjection"))
-    assert grammar.judge(b"it's (a) name", ("a.b",)) is None
-
-
 def test_what_has_no_evidence_is_honest(grammar: Grammar, text: bytes) -> None:
     assert grammar.judge(text) is None
