@@ -23,6 +23,9 @@ _REPEATED: Final[Mapping[str, str]] = {
     "percent signs": "%",
     "percent of percent": "%25",
     "percent-encoded": "%3c",
+    "overlong characters, cut": "%c0",
+    "overlong characters": "%c0%bc",
+    "comments to the end of a line": "--\n",
     "ampersands": "&",
     "references": "&#6",
     "references, named": "&lt;",
@@ -86,6 +89,7 @@ _ESCAPES: Final = (
     "or ",
     "<",
 )
+_SIGNS: Final = ("%", "&", "%%", "&&", "%c0", "#a\n")
 _PRINTABLE: Final = tuple(map(chr, range(0x20, 0x7F)))
 
 
@@ -97,7 +101,13 @@ def pathological_texts() -> dict[str, str]:
     texts["an open union"] = _filled(["b "], "union select a from ")
     texts["nested percents"] = _filled(["25"], "%")
     texts["nested references"] = _filled(["amp;"], "&")
-    for name, parts in (("SQL", _SQL), ("HTML", _HTML), ("escapes", _ESCAPES), ("printable", _PRINTABLE)):
+    for name, parts in (
+        ("SQL", _SQL),
+        ("HTML", _HTML),
+        ("escapes", _ESCAPES),
+        ("signs", _SIGNS),
+        ("printable", _PRINTABLE),
+    ):
         texts[f"random {name}"] = _filled(random.Random(5).choices(parts, k=SIZE))  # noqa: S311 (not for secrets)
     texts["random bytes, percent-encoded"] = quote(random.Random(6).randbytes(SIZE))  # noqa: S311 (nor is this)
     return {name: _cut(text) for name, text in texts.items()}

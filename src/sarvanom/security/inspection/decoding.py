@@ -4,6 +4,7 @@ URL-encoding (also `%u003c`, overlong UTF-8, and `+` for a space), character ref
 """
 
 import re
+from binascii import a2b_qp
 from html.entities import html5
 from typing import Final
 
@@ -15,10 +16,14 @@ ROUNDS: Final = 4
 _MAX_CODE: Final = 0x10FFFF
 _MAX_REMEMBERED: Final = 8192
 _OVERLONG: Final = {
-    lead: {bytes([0x80 | low]): bytes([high | low]) for low in range(0x40)}
-    for lead, high in ((b"\xc0", 0), (b"\xc1", 0x40))
+    bytes([lead, 0x80 | low]): bytes([high | low]) for lead, high in ((0xC0, 0), (0xC1, 0x40)) for low in range(0x40)
 }
-"""ASCII in two bytes of UTF-8, by the first and the second: forbidden, and taken by some decoders."""
+"""ASCII in two bytes of UTF-8: forbidden, and taken by some decoders."""
+_MARKS: Final = (b"\x1f", b"\x1e")
+_EQUAL, _APART = _MARKS
+_PAIR: Final = b"%" + _APART + b"%"
+_END: Final = b"."
+_nested: Final = re.compile(rb"%25(?:25)++")
 _NAMES: Final = {
     f"&{name.lower()}".encode(): b" " if value.isspace() else value.lower().encode()
     for name, value in html5.items()
@@ -28,11 +33,11 @@ _BACKSLASHED: Final = ((b"\\0", b""), *((b"\\" + kind, b" ") for kind in (b"n", 
 # Every quantifier is possessive, and no branch that fails leaves another to try: the search never steps back.
 _escape: Final = re.compile(
     rb"""(?xs)(
-        % (?: (?:25)++ | [0-9a-f]{2} | u[0-9a-f]{4} )
-        | & (?: (?:amp;)++ | \#x[0-9a-f]++;?+ | \#[0-9]++;?+ | [a-z]{2,12}+;?+ )
+        & (?: (?:amp;)++ | \#x[0-9a-f]++;?+ | \#[0-9]++;?+ | [a-z]{2,12}+;?+ )
         | \\ (?: x[0-9a-f]{2} | u[0-9a-f]{4} | u\{[0-9a-f]++\} | [0-7]{2,3}+ )
     )"""
 )
+_overlong: Final = re.compile(rb"([\xc0\xc1][\x80-\xbf])")
 
 
 def decode(folded: bytes) -> bytes:
@@ -54,17 +59,35 @@ def decode(folded: bytes) -> bytes:
 
 def _decode_form(text: bytes) -> bytes:
     """Return the text with a space for each `+`, unless it has spaces: then it is of no form."""
-    return text.replace(b"+", b" ") if b"+" in text and b" " not in text else text
+    return text.replace(b"+", b" ") if b"+" in text and b" " not in text and b"\t" not in text else text
 
 
 def _decode_layer(text: bytes) -> bytes:
-    parts = _escape.split(text)
-    parts[1::2] = map(_meanings.__getitem__, parts[1::2])
-    decoded = b"".join(parts)
-    for lead, characters in _OVERLONG.items():
-        head, *pieces = decoded.split(lead)
-        decoded = head + b"".join([characters.get(piece[:1], lead + piece[:1]) + piece[1:] for piece in pieces])
+    text = text.replace(b"%u", b"\\u")
+    if b"&" in text or b"\\" in text:
+        parts = _escape.split(text)
+        parts[1::2] = map(_meanings.__getitem__, parts[1::2])
+        text = b"".join(parts).lower()
+    decoded = _decode_percents(text) if b"%" in text else text
+    if b"\xc0" in decoded or b"\xc1" in decoded:
+        parts = _overlong.split(decoded)
+        parts[1::2] = map(_OVERLONG.__getitem__, parts[1::2])
+        decoded = b"".join(parts)
     return fold(decoded.decode("utf-8", "replace"))
+
+
+def _decode_percents(text: bytes) -> bytes:
+    """Return the text with `%xx` undone, by what undoes `=XX` in e-mail: in C, where any number of them cost little.
+
+    What is no escape stays. Meanwhile signs of equality are kept apart, and so are per cent signs in a row.
+    """
+    for mark in _MARKS:
+        text = text.replace(mark, b" ").replace(b"%%%x" % mark[0], b" ")
+    text = _nested.sub(b"%25", text) if b"%2525" in text else text
+    text = text.replace(b"=", _EQUAL).replace(b"%3d", _EQUAL)
+    text = text.replace(b"%%", _PAIR).replace(b"%%", _PAIR).replace(b"%", b"=")
+    decoded = a2b_qp(text + _END).removesuffix(_END)
+    return decoded.replace(b"=", b"%").replace(_APART, b"").replace(_EQUAL, b"=")
 
 
 class _Meanings(dict[bytes, bytes]):
@@ -82,10 +105,6 @@ _meanings: Final = _Meanings()
 
 def _meaning(escape: bytes) -> bytes:
     match escape[:1]:
-        case b"%" if escape.startswith(b"%25"):
-            return b"%"
-        case b"%":
-            return bytes.fromhex(escape[1:].decode()) if len(escape) == 3 else _character(escape[2:], 16)
         case b"&":
             return _reference(escape)
         case _:

@@ -10,6 +10,9 @@ import unicodedata
 from functools import cache
 from typing import Final
 
+LINE_END: Final = 0x09
+"""What stands for the end of a line, where a comment of SQL may end: a tab, which is white space to a pattern."""
+
 _LETTER: Final = "z"
 _TABLE_SIZE: Final = 0x20000
 _FEW: Final = 32
@@ -32,12 +35,16 @@ _BEST_FIT: Final = {
 _INVISIBLE: Final = ("Mn", "Me", "Cf")
 _beyond_ascii: Final = re.compile("[^\0-\x7f]++")
 _IN_BYTES: Final = bytes(
-    0x20 if byte < 0x20 or byte == 0x7F else ord(_LETTER) if byte > 0x7F else byte for byte in range(256)
+    LINE_END if byte == 0x0A else 0x20 if byte < 0x20 or byte == 0x7F else ord(_LETTER) if byte > 0x7F else byte
+    for byte in range(256)
 ).lower()
 
 
 def fold(text: str) -> bytes:
-    """Return the text in lower-case ASCII, control characters as spaces; NUL and what is invisible is left out."""
+    """Return the text in lower-case ASCII, control characters as spaces and ends of lines as tabs.
+
+    NUL and what is invisible is left out.
+    """
     if not text.isascii():
         text = _fold_foreign(text)
     # A character beyond the table is several bytes, each of which becomes a letter.

@@ -17,21 +17,29 @@ SecRule REQUEST_HEADERS:markup "@detectXSS" "id:2,phase:1,deny,status:452,nolog"
 _FAMILIES: Final = {451: Family.SQL_INJECTION, 452: Family.CROSS_SITE_SCRIPTING}
 _RULE: Final = ("libinjection",)
 # Made for values of a query string, the engine takes `80% acrylic and 20% wool` for SQL, and a link for a quotation.
-# It is believed about SQL where a quote is followed by an operator, and there is one that prose does not have.
+# It is believed about SQL where the first quote is behind a character of the value, or begins it, and does not quote a
+# word; where an operator is behind a quote, and one that prose does not have elsewhere; where a condition or a number
+# goes on with an expression; and where a call stands with a keyword or before a comment.
+_LOGIC: Final = r"(?:\b(?:x?or|and|not|div|mod|like|in|is|between|having|union|order|group|limit)\b|&&|\|\|)"
+_BREAKOUT: Final = r"""^(?:[^"'`]*[^\s"'`(\[{,:=]["'`]|\s*'|\s*["`][\s)])[\s)]*"""
 _OPERATOR: Final = r"(?:--|[#=<>;%]|/\*|\|\|)"
 _OPERATED: Final = r"""(?:'\)*|"\)+)\s*(?:[=<>|^%~]|[&*/+-]\s*['"0-9(])"""
 _WORD: Final = r"\b(?:select|case|union|having)\b"
-_CALL: Final = r"[a-z0-9_]\("
 _MARKUP: Final = 0
 _evidence: Final = compile_set(
     [
         r"""[<>"`]""",
+        rf"""{_BREAKOUT}(?:[=<>~|^%]|;?\s*(?:--|/\*|#\s*$))""",
+        rf"""{_BREAKOUT}{_LOGIC}(?:\s+["'`]|["'`][a-z0-9(]|[^"'`]*(?:[=<>!~@(\\]|--\s*$|;\s*$))""",
         r"'\)*\s*(?:[=<>%]|\|\|)",
-        r"[a-z0-9]'--",
         rf"{_OPERATED}.*{_OPERATOR}",
         rf"{_OPERATOR}.*{_OPERATED}",
-        rf"{_WORD}.*{_CALL}",
-        rf"{_CALL}.*{_WORD}",
+        rf"""{_LOGIC}[\s(]*(?:[@~!]|[0-9]+[\s)]*(?:[=<>]|--|#)|[a-z_.]+\s*(?:[!=<>]=|[=<>]\s*['"0-9(@]))""",
+        r"^[\s(]*[0-9.]+[\s)]*(?:or|and|xor|&&|\|\|)\s*[\s(]*(?:[a-z_]+\(|[~!@`]|[0-9.e]+[\s)]*[=<>])",
+        r"[a-z_]\([^()]*\)\s*(?:--|#)\s*$",
+        rf"{_WORD}.*[a-z0-9_]\(",
+        rf"[a-z0-9_]\(.*{_WORD}",
+        r"""\bselect\b[^a-z]*[*(@'"0-9]""",
     ]
 )
 _tag: Final = compile_set([r"<[/a-z]"])

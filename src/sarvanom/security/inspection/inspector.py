@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from sarvanom.security.inspection.folding import fold
 from sarvanom.security.inspection.grammar import Grammar
 from sarvanom.security.inspection.normalising import normalise
 from sarvanom.security.inspection.patterns import load_patterns
@@ -10,6 +11,9 @@ from sarvanom.shared.models.profiles import Profile
 
 _PLAIN: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/@"
 """Characters of which no attack can be made."""
+
+_MAX_JUDGED: Final = 2048
+"""How many characters the slower engine is given at most: names are shorter."""
 
 
 def is_plain(text: str) -> bool:
@@ -23,6 +27,7 @@ class Inspector:
     def __init__(self) -> None:
         self._sets = {profile: load_patterns(profile) for profile in (Profile.FREE, Profile.STRICT)}
         self._grammar = Grammar()
+        fold("\u00e9")  # Looks up what becomes of every character, so that the first request need not wait for it.
 
     def inspect(self, text: str, profile: Profile) -> Verdict | None:
         """Return what a value is taken for, or None if it looks honest; raises nothing, whatever the text holds."""
@@ -33,6 +38,6 @@ class Inspector:
         for form in dict.fromkeys(forms):
             if (found := search(form)) is not None:
                 return Verdict(*found, profile)
-        if profile is Profile.STRICT:
+        if profile is Profile.STRICT and len(forms.decoded) <= _MAX_JUDGED:
             return self._grammar.judge(forms.decoded)
         return None

@@ -1,8 +1,10 @@
 """Patterns as automata: which of them a value has somewhere in it, found in time linear to its length."""
 
+import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final, cast
 
@@ -13,6 +15,8 @@ from sarvanom.shared.models.profiles import Profile
 
 _MEMORY: Final = 64 * 2**20
 """What one automaton may take at most; it is built as it is needed, and begun anew when it is full."""
+_PRINTABLE: Final = bytes(0x20 + byte % 0x5F for byte in range(256)).lower()
+_WARMING_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,20 @@ class PatternSet:
                 return family, tuple(names[number] for number in sorted(found))
         return None
 
+    def warm_up(self) -> None:
+        """Search random characters, so that most of the automata is built before a value has to wait for it."""
+        text = hashlib.shake_256(b"").digest(_WARMING_BYTES).translate(_PRINTABLE)
+        match(self._triggers, text)
+        for _, _, automaton in self._groups:
+            match(automaton, text)
 
+
+@cache
 def load_patterns(profile: Profile) -> PatternSet:
-    """Return the patterns of a profile as `patterns.toml` has them: strict values are searched for free ones too."""
+    """Return the patterns of a profile as `patterns.toml` has them: strict values are searched for free ones too.
+
+    They are the same object for everyone, and ready: building them takes a tenth of a second.
+    """
     data = tomllib.loads((files(__package__ or "") / "patterns.toml").read_text())
     expand = _Fragments(data["fragments"]).expand
     profiles = (Profile.FREE, Profile.STRICT) if profile is Profile.STRICT else (profile,)
@@ -55,7 +70,9 @@ def load_patterns(profile: Profile) -> PatternSet:
         )
         for name, group in data["groups"].items()
     ]
-    return PatternSet([group for group in groups if group.patterns])
+    patterns = PatternSet([group for group in groups if group.patterns])
+    patterns.warm_up()
+    return patterns
 
 
 def _expressions(group: Mapping[str, Any], profiles: Sequence[Profile]) -> Iterator[tuple[str, str]]:

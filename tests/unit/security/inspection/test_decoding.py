@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks.inspection.encodings import ENCODINGS
 from sarvanom.security.inspection.decoding import ROUNDS, decode
-from sarvanom.security.inspection.folding import fold
+from sarvanom.security.inspection.folding import LINE_END, fold
 
 ATTACK = "' or 7=7 -- <script>"
 UNDONE = [name for name in ENCODINGS if name != "SQL comments"]
@@ -27,6 +27,9 @@ UNDONE = [name for name in ENCODINGS if name != "SQL comments"]
         (b"%25253cb", b"<b"),
         (b"%2525252525253cb", b"<b"),
         (b"%zz 100%", b"%zz 100%"),
+        (b"%%27 %% %", b"%' %% %"),
+        (b"a=b%3dc%=41%1f", b"a=b=c%=41 "),
+        (b"%0ab", b"\tb"),
         (b"&lt;b&gt;", b"<b>"),
         (b"&ltb&gt", b"<b>"),
         (b"&#60;b&#62", b"<b>"),
@@ -65,7 +68,7 @@ def test_what_is_not_encoded_is_the_same_object(text: bytes) -> None:
 @pytest.mark.parametrize("again", UNDONE)
 def test_every_encoding_is_undone_inside_of_every_other(name: str, again: str) -> None:
     encoded = ENCODINGS[again](ENCODINGS[name](ATTACK))
-    assert decode(fold(encoded)) == ATTACK.encode()
+    assert decode(fold(encoded)).replace(b"\t", b" ") == ATTACK.encode()
 
 
 def test_the_layers_are_bounded() -> None:
@@ -77,7 +80,7 @@ def test_the_layers_are_bounded() -> None:
 
 @given(st.lists(st.sampled_from([*"%&\\#;xu{}0123456789abcdef+ <", "%25", "&amp;", "&lt;", "\\u00", "%c0"])))
 def test_decoding_never_fails_and_makes_ascii(parts: list[str]) -> None:
-    assert all(0x20 <= byte < 0x7F for byte in decode(fold("".join(parts))))
+    assert all(0x20 <= byte < 0x7F or byte == LINE_END for byte in decode(fold("".join(parts))))
 
 
 @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E, exclude_characters="%&\\+")))

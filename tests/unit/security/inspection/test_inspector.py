@@ -10,7 +10,13 @@ from benchmarks.inspection.encodings import ENCODINGS
 from sarvanom.security.inspection.inspector import Inspector, is_plain
 from sarvanom.security.inspection.verdicts import Family, Verdict
 from sarvanom.shared.models.profiles import Profile
-from tests.unit.security.inspection.samples import HONEST_NAMES, HONEST_TEXTS, SCRIPTS, SQL_INJECTIONS
+from tests.unit.security.inspection.samples import (
+    HONEST_NAMES,
+    HONEST_TEXTS,
+    SCRIPTS,
+    SQL_INJECTIONS,
+    STRICT_SQL_INJECTIONS,
+)
 
 PROFILES = [Profile.STRICT, Profile.FREE]
 ATTACKS = [(text, Family.SQL_INJECTION) for text in SQL_INJECTIONS] + [
@@ -25,6 +31,13 @@ def test_an_attack_is_found(inspector: Inspector, text: str, family: Family, pro
     assert verdict is not None
     assert (verdict.family, verdict.profile) == (family, profile)
     assert verdict.rules
+
+
+@pytest.mark.parametrize("text", STRICT_SQL_INJECTIONS)
+def test_less_is_enough_where_nobody_writes_code(inspector: Inspector, text: str) -> None:
+    verdict = inspector.inspect(text, Profile.STRICT)
+    assert verdict is not None
+    assert verdict.family is Family.SQL_INJECTION
 
 
 @pytest.mark.parametrize("profile", PROFILES)

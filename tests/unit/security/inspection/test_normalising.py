@@ -24,6 +24,9 @@ from sarvanom.security.inspection.normalising import normalise
         ("7%2f%2a*/or", b"7 or"),
         ("/*/ or /*/", b" "),
         ("a*/b", b"a*/b"),
+        ("7--\nor#x\n7=7", b"7 or 7=7"),
+        ("7%23abcd%0aor", b"7 or"),
+        ("# a heading\ntext", b"# a heading\ttext"),
     ],
 )
 def test_comments_are_space(text: str, bare: bytes) -> None:
