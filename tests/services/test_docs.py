@@ -25,7 +25,7 @@ def test_the_document_is_openapi_3_1(gateway: Client) -> None:
     assert document["info"]["title"] == "SarvanOM"
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     names = [operation["operationId"] for operation in operations]
-    assert len(names) == len(set(names)) == 55
+    assert len(names) == len(set(names)) == 56
     for operation in operations:
         assert operation["summary"]
         assert operation["tags"]
