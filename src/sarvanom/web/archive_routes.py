@@ -30,7 +30,7 @@ from sarvanom.web.calls import Perform
 from sarvanom.web.declared_answers import LINES, problem_answer
 from sarvanom.web.endpoints import make_endpoint
 from sarvanom.web.request_headers import NDJSON
-from sarvanom.web.routing import DirectEndpoint, DirectRoute
+from sarvanom.web.routing import Declaration, DirectEndpoint, DirectRoute
 
 _ANY: Final = (
     MalformedRequest,
@@ -66,20 +66,26 @@ def _export_route(perform: Perform[ArchiveCall]) -> DirectRoute:
         "/export",
         _endpoint(ArchiveOperation.EXPORT, perform),
         "GET",
-        [],
-        operation_id="export_everything",
-        name="export_everything",
-        summary="Export everything as it is at one revision",
-        description="A header with the revision, a line for each resource as it is stored, live cache entries "
+        _declare_export,
+    )
+
+
+def _declare_export() -> Declaration:
+    declared = {
+        "operation_id": "export_everything",
+        "name": "export_everything",
+        "summary": "Export everything as it is at one revision",
+        "description": "A header with the revision, a line for each resource as it is stored, live cache entries "
         "included, and a last line without which the export is truncated.",
-        tags=["archive"],
-        response_model=None,
-        response_class=Response,
-        responses={
+        "tags": ["archive"],
+        "response_model": None,
+        "response_class": Response,
+        "responses": {
             200: {"description": "Everything, a JSON object a line", "content": {NDJSON: _EXPORT_LINES}},
             **_problems(_ANY),
         },
-    )
+    }
+    return Declaration([], declared)
 
 
 def _restore_route(perform: Perform[ArchiveCall]) -> DirectRoute:
@@ -87,17 +93,24 @@ def _restore_route(perform: Perform[ArchiveCall]) -> DirectRoute:
         "/import",
         _endpoint(ArchiveOperation.RESTORE, perform),
         "POST",
-        [],
-        operation_id="restore_everything",
-        name="restore_everything",
-        summary="Restore an export of everything into a store that was never used",
-        description="Ids, times and revisions are kept; history begins at the revision of the export. An export that "
-        "is truncated or not valid changes nothing, and the error names the line.",
-        tags=["archive"],
-        response_model=RestoreResponse,
-        responses=_problems(_RESTORE_ERRORS),
-        openapi_extra={"requestBody": {"content": {NDJSON: _EXPORT_LINES}, "required": True}},
+        _declare_restore,
+        reads_lines=True,
     )
+
+
+def _declare_restore() -> Declaration:
+    declared = {
+        "operation_id": "restore_everything",
+        "name": "restore_everything",
+        "summary": "Restore an export of everything into a store that was never used",
+        "description": "Ids, times and revisions are kept; history begins at the revision of the export. An export "
+        "that is truncated or not valid changes nothing, and the error names the line.",
+        "tags": ["archive"],
+        "response_model": RestoreResponse,
+        "responses": _problems(_RESTORE_ERRORS),
+        "openapi_extra": {"requestBody": {"content": {NDJSON: _EXPORT_LINES}, "required": True}},
+    }
+    return Declaration([], declared)
 
 
 def _endpoint(operation: ArchiveOperation, perform: Perform[ArchiveCall]) -> DirectEndpoint:

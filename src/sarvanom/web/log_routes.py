@@ -37,7 +37,7 @@ from sarvanom.web.endpoints import make_endpoint
 from sarvanom.web.log_calls import LOG_PARSERS, LogCall, LogOperation
 from sarvanom.web.request_headers import EVENT_STREAM
 from sarvanom.web.resource_routes import IDEMPOTENCY_KEY_PARAMETER
-from sarvanom.web.routing import DirectEndpoint, DirectRoute
+from sarvanom.web.routing import Declaration, DirectEndpoint, DirectRoute
 
 _ANY: Final = (
     MalformedRequest,
@@ -76,47 +76,51 @@ def add_log_routes(app: FastAPI, perform: Perform[LogCall]) -> None:
 
 
 def _changes_route(perform: Perform[LogCall]) -> DirectRoute:
-    responses = _declare(_CHANGES_ERRORS)
+    return DirectRoute("/changes", _endpoint(LogOperation.CHANGES, perform), "GET", _declare_changes)
+
+
+def _declare_changes() -> Declaration:
+    responses = _problems(_CHANGES_ERRORS)
     responses[200] = {
         "description": "Changes in the order of their revisions, or a stream of them",
         "content": {EVENT_STREAM: _EVENTS},
     }
-    return DirectRoute(
-        "/changes",
-        _endpoint(LogOperation.CHANGES, perform),
-        "GET",
-        [
-            _parameter("query", Annotated[ChangeParams, Query()]),
-            _parameter("last_event_id", _LAST_EVENT_ID, None),
-        ],
-        operation_id="list_changes",
-        name="list_changes",
-        summary="List changes, or watch them",
-        description="With `Accept: text/event-stream` the answer does not end: every change is an event whose id is "
+    parameters = [
+        _parameter("query", Annotated[ChangeParams, Query()]),
+        _parameter("last_event_id", _LAST_EVENT_ID, None),
+    ]
+    declared = {
+        "operation_id": "list_changes",
+        "name": "list_changes",
+        "summary": "List changes, or watch them",
+        "description": "With `Accept: text/event-stream` the answer does not end: every change is an event whose id is "
         "its revision, and comments come as heartbeats. A slow reader is cut off; it resumes with `Last-Event-ID`.",
-        tags=["changes"],
-        response_model=ChangeListResponse,
-        responses=responses,
-    )
+        "tags": ["changes"],
+        "response_model": ChangeListResponse,
+        "responses": responses,
+    }
+    return Declaration(parameters, declared)
 
 
 def _revert_route(perform: Perform[LogCall]) -> DirectRoute:
-    responses = _declare(_REVERT_ERRORS)
+    path = "/revisions/{revision}/revert"
+    return DirectRoute(path, _endpoint(LogOperation.REVERT, perform), "POST", _declare_revert)
+
+
+def _declare_revert() -> Declaration:
+    responses = _problems(_REVERT_ERRORS)
     responses[200] = {"description": "Undone by the change that is returned", "headers": REVISION_HEADERS}
-    return DirectRoute(
-        "/revisions/{revision}/revert",
-        _endpoint(LogOperation.REVERT, perform),
-        "POST",
-        [_parameter("revision", Annotated[Count, Path(ge=1)]), IDEMPOTENCY_KEY_PARAMETER],
-        operation_id="revert_revision",
-        name="revert_revision",
-        summary="Undo a revision as a new one",
-        description="What was created is deleted, what was changed or deleted is as it was before. Refused if a later "
-        "change of the same resource builds on it.",
-        tags=["changes"],
-        response_model=create_model("ChangeResponse", __base__=CRUDResponse[Any], data=(Change, ...)),
-        responses=responses,
-    )
+    declared = {
+        "operation_id": "revert_revision",
+        "name": "revert_revision",
+        "summary": "Undo a revision as a new one",
+        "description": "What was created is deleted, what was changed or deleted is as it was before. Refused if a "
+        "later change of the same resource builds on it.",
+        "tags": ["changes"],
+        "response_model": create_model("ChangeResponse", __base__=CRUDResponse[Any], data=(Change, ...)),
+        "responses": responses,
+    }
+    return Declaration([_parameter("revision", Annotated[Count, Path(ge=1)]), IDEMPOTENCY_KEY_PARAMETER], declared)
 
 
 def _endpoint(operation: LogOperation, perform: Perform[LogCall]) -> DirectEndpoint:
@@ -124,7 +128,7 @@ def _endpoint(operation: LogOperation, perform: Perform[LogCall]) -> DirectEndpo
     return make_endpoint(needed, LOG_PARSERS[operation], perform)
 
 
-def _declare(errors: tuple[type[SarvanOMError], ...]) -> dict[int | str, dict[str, Any]]:
+def _problems(errors: tuple[type[SarvanOMError], ...]) -> dict[int | str, dict[str, Any]]:
     answers: dict[int | str, dict[str, Any]] = {}
     for error in sorted(errors, key=lambda error: error.status):
         answers.setdefault(error.status, problem_answer(error))

@@ -1,6 +1,7 @@
 """The routes of a resource, generated from its declaration: one set for all resources, for gateway and crud alike."""
 
 import inspect
+from functools import partial
 from inspect import Parameter
 from typing import Annotated, Any, Final
 
@@ -20,7 +21,7 @@ from sarvanom.web.endpoints import make_endpoint
 from sarvanom.web.envelopes import success_model
 from sarvanom.web.request_headers import JSON, MERGE_PATCH, NDJSON
 from sarvanom.web.resource_calls import PARSERS
-from sarvanom.web.routing import DirectEndpoint, DirectRoute
+from sarvanom.web.routing import Declaration, DirectEndpoint, DirectRoute
 
 _METHODS: Final = {
     Operation.CREATE: "POST",
@@ -94,23 +95,31 @@ def add_resource_routes(app: FastAPI, perform: Perform[ResourceCall]) -> None:
 def _add_route(
     app: FastAPI, path: str, operation: Operation, resource: Resource[Any], perform: Perform[ResourceCall]
 ) -> None:
-    success = success_model(operation, resource)
     route = DirectRoute(
         path,
         _endpoint(operation, resource, perform),
         _METHODS[operation],
-        _parameters(operation, resource),
-        operation_id=f"{operation}_{_noun(operation, resource)}",
-        name=f"{operation}_{_noun(operation, resource)}",
-        summary=_SUMMARIES[operation].format(name=resource.name, one=resource.one),
-        description=_describe(operation, resource),
-        tags=[resource.collection],
-        response_model=success,
-        status_code={Operation.CREATE: 201, Operation.DELETE: 204}.get(operation, 200),
-        responses=declared_answers(operation, success, takes_lines=not resource.grants),
-        openapi_extra=_request_body(operation, resource),
+        partial(_declare, operation, resource),
+        reads_lines=operation is Operation.CREATE and not resource.grants,
     )
     app.router.routes.append(route)
+
+
+def _declare(operation: Operation, resource: Resource[Any]) -> Declaration:
+    success = success_model(operation, resource)
+    name = f"{operation}_{_noun(operation, resource)}"
+    declared = {
+        "operation_id": name,
+        "name": name,
+        "summary": _SUMMARIES[operation].format(name=resource.name, one=resource.one),
+        "description": _describe(operation, resource),
+        "tags": [resource.collection],
+        "response_model": success,
+        "status_code": {Operation.CREATE: 201, Operation.DELETE: 204}.get(operation, 200),
+        "responses": declared_answers(operation, success, takes_lines=not resource.grants),
+        "openapi_extra": _request_body(operation, resource),
+    }
+    return Declaration(_parameters(operation, resource), declared)
 
 
 def _endpoint(operation: Operation, resource: Resource[Any], perform: Perform[ResourceCall]) -> DirectEndpoint:

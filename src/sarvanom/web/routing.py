@@ -1,20 +1,20 @@
 """Routes that FastAPI declares and that are served without its machinery.
 
-A direct route's endpoint is an ASGI application whose signature says what FastAPI is to draw in OpenAPI. It is found by
-the first segment of the path, since an id may hold slashes.
+A direct route's endpoint is an ASGI application, and is found by the first segment of the path, since an id may hold
+slashes. What FastAPI is to draw in OpenAPI is put together when somebody asks for the document, and not at each start.
 """
 
 import inspect
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute, Match, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.shared.errors import MethodNotAllowed, RouteNotFound
 from sarvanom.web.middleware.observation import ROUTE
-from sarvanom.web.request_headers import NDJSON
 
 
 class DirectEndpoint(Protocol):
@@ -25,23 +25,49 @@ class DirectEndpoint(Protocol):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
-class DirectRoute(APIRoute):
-    """A route that FastAPI declares by `parameters` and that `endpoint` serves as plain ASGI.
+class Declaration(NamedTuple):
+    """What FastAPI draws of an operation: its parameters, and what `APIRoute` takes beside them."""
 
-    `path` is `/collection` or `/collection/{id}`; HEAD is served wherever GET is.
+    parameters: Sequence[inspect.Parameter]
+    declared: Mapping[str, Any]
+
+
+class DirectRoute(BaseRoute):
+    """A route that `endpoint` serves as plain ASGI, by `DirectDispatch`, and that FastAPI declares as `declare` says.
+
+    `path` is `/collection` or `/collection/{id}`; HEAD is served wherever GET is. `reads_lines` says whether a body of
+    lines is declared, which the endpoint then reads as it comes in.
     """
 
     def __init__(
-        self, path: str, endpoint: DirectEndpoint, method: str, parameters: Sequence[inspect.Parameter], **declared: Any
+        self,
+        path: str,
+        endpoint: DirectEndpoint,
+        method: str,
+        declare: Callable[[], Declaration],
+        *,
+        reads_lines: bool = False,
     ) -> None:
-        endpoint.__signature__ = inspect.Signature(list(parameters))  # type: ignore[attr-defined]
-        super().__init__(path, endpoint, methods=[method], **declared)
-        self.app = endpoint
+        self.path = path
+        self.endpoint = endpoint
+        self.method = method
+        self.reads_lines = reads_lines
+        _, self.path_format, convertors = compile_path(path)
+        self.id_field = next(iter(convertors), "")
+        self._declare = declare
 
-    @property
-    def reads_lines(self) -> bool:
-        """Whether a body of lines is declared, which the endpoint then reads as it comes in."""
-        return NDJSON in (self.openapi_extra or {}).get("requestBody", {}).get("content", {})
+    def matches(self, _: Scope) -> tuple[Match, Scope]:
+        """Match nothing: whom no dispatch has found is not here."""
+        return Match.NONE, {}
+
+    def declaration(self) -> APIRoute:
+        """Return the route that FastAPI draws."""
+        parameters, declared = self._declare()
+
+        def endpoint() -> None: ...
+
+        endpoint.__signature__ = inspect.Signature(list(parameters))  # type: ignore[attr-defined]
+        return APIRoute(self.path, endpoint, methods=[self.method], **declared)
 
 
 class _Methods:
@@ -113,18 +139,22 @@ class DirectDispatch:
         else:
             methods = (self._items if slash else self._collections).setdefault(head, _Methods())
         methods.template = route.path_format
-        methods.id_field = next(iter(route.param_convertors), "")
-        for method in route.methods or ():
-            methods.endpoints[method] = route.app
-            if method == "GET":
-                methods.endpoints["HEAD"] = route.app
+        methods.id_field = route.id_field
+        methods.endpoints[route.method] = route.endpoint
+        if route.method == "GET":
+            methods.endpoints["HEAD"] = route.endpoint
 
 
 def line_routes(routes: Sequence[DirectRoute]) -> frozenset[tuple[str, str]]:
     """Return method and path of every request that may have a body of lines."""
-    return frozenset((method, route.path) for route in routes if route.reads_lines for method in route.methods or ())
+    return frozenset((route.method, route.path) for route in routes if route.reads_lines)
 
 
 def direct_routes(app: FastAPI) -> list[DirectRoute]:
     """Return the app's direct routes."""
     return [route for route in app.routes if isinstance(route, DirectRoute)]
+
+
+def declared_routes(routes: Iterable[BaseRoute]) -> list[BaseRoute]:
+    """Return the routes as FastAPI draws them."""
+    return [route.declaration() if isinstance(route, DirectRoute) else route for route in routes]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.shared.models.crud_models import Problem
@@ -15,7 +16,7 @@ from sarvanom.web.middleware.body_limit import LINE_ROUTES
 from sarvanom.web.middleware.observation import ROUTE_OF
 from sarvanom.web.oauth_routes import OAUTH_PATHS
 from sarvanom.web.problems import register_problem_handlers
-from sarvanom.web.routing import DirectDispatch, direct_routes, line_routes
+from sarvanom.web.routing import DirectDispatch, declared_routes, direct_routes, line_routes
 from sarvanom.web.sending import STREAMS, EndlessStreams
 
 type Middleware = Callable[[ASGIApp], ASGIApp]
@@ -95,7 +96,14 @@ class Service(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, with what operations share: how problems look, and how to prove who asks."""
         if self.openapi_schema is None:
-            document = super().openapi()
+            document = self.openapi_schema = get_openapi(
+                title=self.title,
+                version=self.version,
+                description=self.description,
+                tags=self.openapi_tags,
+                servers=self.servers,
+                routes=declared_routes(self.routes),
+            )
             schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas |= {**schema.pop("$defs"), "Problem": schema}
@@ -104,7 +112,7 @@ class Service(FastAPI):
                 if path not in (*OPEN_PATHS, *OAUTH_PATHS):
                     for operation in operations.values():
                         operation["security"] = [{name: [] for name in _SCHEMES}]
-        return super().openapi()
+        return self.openapi_schema
 
 
 def _find_nothing(_: str) -> str | None:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import pytest
 from fastapi import FastAPI, Path
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from sarvanom.shared.errors import MethodNotAllowed, RouteNotFound
@@ -13,8 +15,17 @@ from sarvanom.web.archive_routes import add_archive_routes
 from sarvanom.web.calls import AnyAnswer, Call
 from sarvanom.web.log_routes import add_log_routes
 from sarvanom.web.middleware.observation import ROUTE
+from sarvanom.web.request_headers import NDJSON
 from sarvanom.web.resource_routes import add_resource_routes
-from sarvanom.web.routing import DirectDispatch, DirectEndpoint, DirectRoute, direct_routes, line_routes
+from sarvanom.web.routing import (
+    Declaration,
+    DirectDispatch,
+    DirectEndpoint,
+    DirectRoute,
+    declared_routes,
+    direct_routes,
+    line_routes,
+)
 from tests.unit.web.asgi import Replying, Untouched, ask, http_scope, is_untouched
 
 
@@ -26,7 +37,8 @@ def route(path: str, method: str, answer: bytes) -> DirectRoute:
 
     typed: DirectEndpoint = endpoint
     id = Parameter("user_id", Parameter.KEYWORD_ONLY, annotation=Annotated[str, Path()])
-    return DirectRoute(path, typed, method, [id] if "{" in path else [], operation_id=answer.decode())
+    declaration = Declaration([id] if "{" in path else [], {"operation_id": answer.decode()})
+    return DirectRoute(path, typed, method, lambda: declaration)
 
 
 ROUTES = [
@@ -112,9 +124,8 @@ def test_routes_that_are_direct_are_told_from_others() -> None:
 
 
 def test_fastapi_draws_direct_routes() -> None:
-    app = FastAPI()
-    app.router.routes.extend(ROUTES)
-    paths = app.openapi()["paths"]
+    routes = declared_routes([*ROUTES, Mount("/elsewhere", Replying())])
+    paths = get_openapi(title="", version="", routes=routes)["paths"]
     assert {path: sorted(methods) for path, methods in paths.items()} == {
         "/users": ["get", "post"], "/users/{user_id}": ["delete", "get"], "/user-stats": ["get"],
     }  # fmt: skip
@@ -131,3 +142,10 @@ def test_lines_are_read_where_a_collection_grows_and_where_everything_is_restore
     add_archive_routes(app, perform)
     collections = {("POST", f"/{resource.collection}") for resource in RESOURCES if not resource.grants}
     assert line_routes(direct_routes(app)) == collections | {("POST", "/import")}
+    drawn = get_openapi(title="", version="", routes=declared_routes(app.routes))["paths"]
+    assert line_routes(direct_routes(app)) == {
+        (method.upper(), path)
+        for path, operations in drawn.items()
+        for method, operation in operations.items()
+        if NDJSON in operation.get("requestBody", {}).get("content", {})
+    }

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sarvanom.shared.errors import ResourceNotFound
 from sarvanom.web.middleware.problems import ProblemMiddleware
-from sarvanom.web.routing import DirectRoute
+from sarvanom.web.routing import Declaration, DirectRoute
 from sarvanom.web.service import Service
 from tests.unit.web.asgi import Replying, ask, http_scope
 
@@ -40,7 +40,7 @@ def make_service(started: list[str] | None = None) -> Service:
     app = Service(
         edge=[partial(Passing, name="outer"), ProblemMiddleware, partial(Passing, name="inner")], lifespan=lifespan
     )
-    app.router.routes.append(DirectRoute("/direct", serve_direct, "GET", []))
+    app.router.routes.append(DirectRoute("/direct", serve_direct, "GET", lambda: Declaration([], {})))
 
     @app.get("/declared")
     async def declared() -> str:

@@ -5,12 +5,13 @@ import logging
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 from sarvanom.backends.storage.tables import METADATA
 
 HEAD: Final = "0004"
-"""The newest migration; a start that needs none does not import Alembic."""
+"""The newest migration."""
 
 _ADDED_AFTER: Final[dict[str, set[str]]] = {
     "0001": {"changes", "idempotency_keys", "keys", "accounts", "sessions"},
@@ -53,6 +54,16 @@ def check_version(versions: Sequence[str], tables: AbstractSet[str]) -> bool:
 @cache
 def upgrade_script(dialect: str, start: str | None) -> str:
     """Return the SQL from one version, or from an empty database, to `HEAD`; it belongs into one transaction."""
+    return fresh_script(dialect).read_text() if start is None else written_script(dialect, start)
+
+
+def fresh_script(dialect: str) -> Path:
+    """Return the file with what `written_script` gives for an empty database: a first start does not import Alembic."""
+    return Path(__file__).with_name("migrations") / f"fresh_{dialect}.sql"
+
+
+def written_script(dialect: str, start: str | None) -> str:
+    """Return what Alembic writes to bring a database from one version, or from nothing, to `HEAD`."""
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of its plugins, and of no database of ours
     from alembic import command
     from alembic.config import Config

@@ -11,9 +11,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from sarvanom.backends.storage import migrations
-from sarvanom.backends.storage.schema import HEAD, KNOWN, VERSION_TABLE, upgrade_script
+from sarvanom.backends.storage.schema import HEAD, KNOWN, VERSION_TABLE, upgrade_script, written_script
 from sarvanom.backends.storage.sqlite.database import DIALECT, open_writer
 from sarvanom.backends.storage.tables import METADATA
+from tests.guards.update_scripts import DIALECTS
 from tests.unit.backends.storage.sqlite.old_files import make_old_file
 
 type Schema = dict[str, dict[str, Any]]
@@ -80,7 +81,12 @@ def test_code_knows_the_migrations_that_there_are() -> None:
     assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == KNOWN
 
 
-@pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_script_for_an_empty_database_is_what_the_migrations_write(dialect: str) -> None:
+    assert upgrade_script(dialect, None) == written_script(dialect, None), "python -m tests.guards.update_scripts"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
 def test_script_begins_where_it_is_told_to(dialect: str) -> None:
     whole, rest = upgrade_script(dialect, None), upgrade_script(dialect, "0001")
     assert f"CREATE TABLE {VERSION_TABLE}" in whole
