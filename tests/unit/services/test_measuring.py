@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sarvanom.backends.storage.sqlite.log import SQLiteLog
+from sarvanom.backends.storage.sqlite.store import SQLiteStore
 from sarvanom.services.crud.measuring import measure_store
 from sarvanom.services.crud.storage import SQLITE, open_store
 from sarvanom.shared.errors import ServiceUnavailable
@@ -52,14 +52,14 @@ async def test_a_look_that_fails_is_not_the_last(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: Told, error: Exception, unforeseen: int
 ) -> None:
     failing = [error]
-    bounds = SQLiteLog.bounds
+    look = SQLiteStore.look
 
-    async def fail_once(log: SQLiteLog) -> object:
+    async def fail_once(store: SQLiteStore) -> object:
         if failing:
             raise failing.pop()
-        return await bounds(log)
+        return await look(store)
 
-    monkeypatch.setattr(SQLiteLog, "bounds", fail_once)
+    monkeypatch.setattr(SQLiteStore, "look", fail_once)
     await measure(tmp_path, told, 2)
     assert [one.is_available for one in told if isinstance(one, StoreMeasured)][:2] == [False, True]
     assert sum(isinstance(one, ErrorUnforeseen) for one in told) == unforeseen
