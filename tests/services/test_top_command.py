@@ -259,6 +259,14 @@ def test_a_snapshot_in_a_terminal_is_left_there(watched: RunningProcess) -> None
         assert re.search(r"gateway +[\d.]+ ", screen.text())
 
 
+def test_it_looks_where_the_settings_have_the_services_listen(watched: RunningProcess) -> None:
+    ports = {"SARVANOM_GATEWAY_PORT": str(watched.gateway_port), "SARVANOM_CRUD_PORT": str(watched.crud_port)}
+    settings = {"SARVANOM_DATA_DIR": str(watched.data_dir), **ports}
+    ran = run(["top", "--once", "--interval", "0.5"], watched.data_dir, settings)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "workers   gateway 2 · crud 2" in ran.stdout
+
+
 def test_what_is_away_is_in_a_snapshot_and_its_status(watched: RunningProcess) -> None:
     settings = settings_of(watched, SARVANOM_CRUD_URLS="http://127.0.0.1:9")
     ran = run(["top", "--once", "--interval", "0.5"], watched.data_dir, settings)

@@ -29,7 +29,7 @@ from sarvanom.cli.doctor.stored import (
     check_revisions,
     databases_of,
 )
-from sarvanom.cli.supervisor import url_of
+from sarvanom.cli.places import crud_urls
 from sarvanom.services.crud.master_keys import FILE_NAME
 from sarvanom.services.crud.storage import SQLITE, look_at
 from sarvanom.settings import UpSettings
@@ -127,13 +127,6 @@ async def _greet_cruds(patient: Patient) -> Sequence[Greeting | Finding]:
     except (SarvanOMError, TimeoutError, OSError, ValueError) as error:
         advice = "see that SARVANOM_CRUD_URLS, and the files of TLS beside it, are right"
         return [unknown("crud", f"no crud can be found by {urls}: {str(error) or 'no answer'}", advice)]
-
-
-def crud_urls(settings: UpSettings) -> str:
-    """Return where crud is: as the settings say, or, as for `sarvanom up`, where crud itself is to listen."""
-    if "crud_urls" in settings.model_fields_set:
-        return settings.crud_urls
-    return url_of(settings.crud_host, settings.crud_port, is_secure=settings.crud_tls is not None)
 
 
 async def _look(settings: UpSettings, cruds: int) -> Seen:
