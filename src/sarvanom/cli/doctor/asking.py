@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from sarvanom.cli.clients import accepts_connections
 from sarvanom.shared.clients.problems import error_from_response
 from sarvanom.shared.clients.transport import Headers, Request, Response, Transport
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout
@@ -31,6 +32,8 @@ class State(StrEnum):
 
     OURS = "ours"
     OTHER = "other"
+    UNPROVEN = "unproven"
+    """Something listens that does not prove by TLS that it is ours."""
     SILENT = "silent"
     ABSENT = "absent"
 
@@ -67,7 +70,10 @@ async def greet(transport: Transport, service: str, url: str, clock: Clock = tim
     except UpstreamFailed as error:
         return Greeting(service, url, State.OTHER, error=error.detail)
     except ServiceUnavailable as error:
-        return Greeting(service, url, State.ABSENT, error=error.detail)
+        state = State.ABSENT
+        if await asyncio.to_thread(accepts_connections, url):
+            state = State.UNPROVEN if url.startswith("https://") else State.OTHER
+        return Greeting(service, url, state, error=error.detail)
     except SarvanOMError as error:
         return Greeting(service, url, State.OTHER, error=error.detail)
     if version.service != service:
@@ -130,7 +136,7 @@ def _skew_of_date(headers: Headers, asked: float, answered: float) -> float:
         if name.lower() == b"date":
             try:
                 date = parsedate_to_datetime(value.decode("latin-1")).astimezone(UTC)
-            except ValueError:
+            except (ValueError, OverflowError):
                 return 0.0
             return skew_of(date, asked, answered, _DATE_SECONDS)
     return 0.0

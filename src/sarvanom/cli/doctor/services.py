@@ -19,6 +19,11 @@ _ADDRESSES: Final = {
     "crud": "SARVANOM_CRUD_PORT, or SARVANOM_CRUD_URLS if crud is elsewhere",
 }
 
+_AUTHORITIES: Final = {
+    "gateway": "SSL_CERT_FILE in the environment",
+    "crud": "SARVANOM_CRUD_CA; and what it is asked with, SARVANOM_HOP_CERTIFICATE and SARVANOM_HOP_KEY",
+}
+
 
 def check_port(greeting: Greeting) -> Finding:
     """Tell whether something listens, and whether it is ours."""
@@ -31,6 +36,9 @@ def check_port(greeting: Greeting) -> Finding:
             return problem(
                 service, found, f"start it with {_STARTS[service]}; is the address right? {_ADDRESSES[service]}"
             )
+        case State.UNPROVEN:
+            found = f"{url} takes connections, but there is no TLS with it that is trusted here ({greeting.error})"
+            return problem(service, found, f"name the authority of its certificate: {_AUTHORITIES[service]}")
         case State.SILENT:
             advice = (
                 "look at its log and at what it waits for; if it is stopped, `kill -CONT` its process, else restart it"
