@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from sarvanom.cli.clients import accepts_connections
+from sarvanom.cli.monitoring.readings import UNREACHABLE, parse_scrape
 from sarvanom.shared.clients.problems import error_from_response
 from sarvanom.shared.clients.transport import Headers, Request, Response, Transport
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout
@@ -38,9 +39,19 @@ class State(StrEnum):
     ABSENT = "absent"
 
 
+class Workers(NamedTuple):
+    """How many workers of a service have answered one of them, itself included, and how many have not."""
+
+    there: int
+    silent: int
+
+
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """Who answered at `url` where a `service` should be; `skew` is how many seconds its clock is ahead at least."""
+    """Who answered at `url` where a `service` should be; `skew` is how many seconds its clock is ahead at least.
+
+    `workers` is None if it does not tell of them.
+    """
 
     service: str
     url: str
@@ -48,6 +59,7 @@ class Greeting:
     version: str = ""
     skew: float = 0.0
     error: str = ""
+    workers: Workers | None = None
 
 
 class Reported(NamedTuple):
@@ -59,8 +71,10 @@ class Reported(NamedTuple):
     answered: float = 0.0
 
 
-async def greet(transport: Transport, service: str, url: str, clock: Clock = time.time) -> Greeting:
-    """Ask a service which it is, and what time it has; never raises."""
+async def greet(
+    transport: Transport, service: str, url: str, clock: Clock = time.time, *, token: str | None = None
+) -> Greeting:
+    """Ask a service which it is, what time it has, and by a token for its metrics how its workers are; never raises."""
     asked = clock()
     try:
         answer = await _ask(transport, "/version")
@@ -79,7 +93,8 @@ async def greet(transport: Transport, service: str, url: str, clock: Clock = tim
     if version.service != service:
         return Greeting(service, url, State.OTHER, error=f"it says that it is {version.service}")
     skew = _skew_of_date(answer.headers, asked, clock())
-    return Greeting(service, url, State.OURS, version.version, skew)
+    workers = None if token is None else await _read_workers(transport, token)
+    return Greeting(service, url, State.OURS, version.version, skew, workers=workers)
 
 
 async def read_readiness(transport: Transport) -> Readiness:
@@ -107,6 +122,16 @@ def skew_of(time: datetime, asked: float, answered: float, tolerance: float = 0.
     if earliest > answered:
         return earliest - answered
     return min(0.0, earliest + tolerance - asked)
+
+
+async def _read_workers(transport: Transport, token: str) -> Workers | None:
+    headers = [(b"authorization", f"Bearer {token}".encode()), (b"accept", b"text/plain; version=0.0.4")]
+    try:
+        answer = await _ask(transport, "/metrics", headers, statuses=(200,))
+        readings = parse_scrape(answer.body.decode(errors="replace"), 0.0).workers.values()
+    except (SarvanOMError, ValueError):
+        return None
+    return Workers(len(readings), round(sum(one.gauges.get((UNREACHABLE,), 0.0) for one in readings)))
 
 
 async def _ask(

@@ -22,9 +22,10 @@ _CHECK_WIDTH: Final = 14
 def _doctor(url: str, api_key: str | None) -> None:
     """Examine a running system from outside and by its settings, and say what to do about what is not right.
 
-    It looks at ports, readiness, versions, clocks, migrations, PostgreSQL's connections, revisions, API keys that end
-    soon, the disk, and who may read the secrets' files. Exit status 0 if all is well, 1 if not, or if something could
-    not be looked at. Of a gateway on another machine, nothing is looked at that only its own machine knows.
+    It looks at ports, readiness, versions, clocks, workers, migrations, PostgreSQL's connections, revisions, API keys
+    that end soon, the disk, and who may read the secrets' files. Exit status 0 if all is well, 1 if not, or if
+    something could not be looked at. Of a gateway on another machine, nothing is looked at that only its own machine
+    knows.
     """
     outcomes = asyncio.run(_run(url, api_key))
     problems, unknowns = outcomes[Outcome.PROBLEM], outcomes[Outcome.UNKNOWN]

@@ -80,6 +80,22 @@ def check_versions(greetings: Sequence[Greeting], reported: Reported) -> Finding
     )
 
 
+def check_workers(greetings: Sequence[Greeting]) -> Finding:
+    """Tell whether all workers of the services that tell of them answer one another."""
+    known = [(one, one.workers) for one in greetings if one.workers is not None]
+    if not known:
+        return skipped("workers", "nobody tells of them: there is no service, or no token for its metrics")
+    wrong = [
+        f"{workers.silent} of {workers.there + workers.silent} of {one.service} at {one.url}"
+        for one, workers in known
+        if workers.silent
+    ]
+    if not wrong:
+        return ok("workers", ", ".join(f"{workers.there} of {one.service}" for one, workers in known))
+    advice = "find who hangs by `ps -ef | grep 'sarvanom.*--worker'`, and `kill` it: it is started anew"
+    return problem("workers", f"{', '.join(wrong)} did not answer the others within a second", advice)
+
+
 def check_clocks(greetings: Sequence[Greeting], reported: Reported) -> Finding:
     """Tell whether the services' clocks agree with this machine's."""
     skews = dict(_skews(greetings, reported))

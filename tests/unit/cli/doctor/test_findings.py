@@ -48,7 +48,7 @@ def test_clocks_may_differ_by_two_seconds(skew: float, outcome: Outcome, said: s
     assert bool(found.advice) == (outcome is Outcome.PROBLEM)
 
 
-@pytest.mark.parametrize("state", [State.ABSENT, State.OTHER, State.SILENT])
+@pytest.mark.parametrize("state", [State.ABSENT, State.OTHER, State.SILENT, State.UNPROVEN])
 def test_a_port_that_is_not_ours_is_a_problem_with_an_advice(state: State) -> None:
     found = check_port(Greeting("crud", "http://crud", state, error="because"))
     assert found.outcome is Outcome.PROBLEM
