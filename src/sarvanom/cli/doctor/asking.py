@@ -116,9 +116,10 @@ async def read_report(transport: Transport, api_key: str | None, clock: Clock = 
 def skew_of(time: datetime, asked: float, answered: float, tolerance: float = 0.0) -> float:
     """Return by how many seconds at least a clock is ahead (negative: behind) that showed `time` in between.
 
-    It was read at some time from `asked` to `answered`, and showed what it was up to `tolerance` seconds before.
+    It was read at some time from `asked` to `answered`, and showed what it was up to `tolerance` seconds before. What
+    says no offset is taken for UTC.
     """
-    earliest = time.timestamp()
+    earliest = time.replace(tzinfo=time.tzinfo or UTC).timestamp()
     if earliest > answered:
         return earliest - answered
     return min(0.0, earliest + tolerance - asked)
