@@ -96,7 +96,17 @@ def test_rates_times_seconds_are_what_was_asked(watched: RunningProcess, client:
     def watch(service: str, url: str) -> ServiceWatch:
         return ServiceWatch(service, ServiceDiscoveryClient(StaticSource([url])), KeepAliveTransport, tokens)
 
+    async def has_started() -> bool:
+        """Tell whether both workers of crud have written the administrator's key, which each does at its start."""
+        crud = watch("crud", watched.crud_url)
+        seen = await crud.look()
+        await crud.aclose()
+        return sum(reading.counters.get((COMMITTED_WRITES,), 0.0) for reading in seen.readings) >= 2
+
     async def look() -> tuple[Snapshot, Snapshot]:
+        async with asyncio.timeout(60):
+            while not await has_started():  # noqa: ASYNC110 (nothing tells of it)
+                await asyncio.sleep(0.1)
         monitor = Monitor(watch("gateway", watched.gateway_url), watch("crud", watched.crud_url))
         first = await monitor.look()
         for number in range(20):
