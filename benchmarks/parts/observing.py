@@ -156,6 +156,10 @@ class _OneInstance(ServiceDiscoveryContract):
         return self._endpoints
 
     @override
+    def latest(self) -> Sequence[Endpoint]:
+        return self._endpoints
+
+    @override
     def report(self, endpoint: Endpoint, *, healthy: bool) -> None:
         return
 

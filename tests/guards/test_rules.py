@@ -173,9 +173,9 @@ def test_promtool_finds_the_configuration_good(tmp_path: Path) -> None:
     token = tmp_path / "metrics-token"
     token.write_text("token")
     text = (HERE / "prometheus.yml").read_text()
-    assert text.count("/var/lib/sarvanom/metrics-token") == 2
+    assert text.count("/etc/prometheus/sarvanom-token") == 2
     copy = tmp_path / "prometheus.yml"
-    copy.write_text(text.replace("/var/lib/sarvanom/metrics-token", str(token)))
+    copy.write_text(text.replace("/etc/prometheus/sarvanom-token", str(token)))
     (tmp_path / "rules").symlink_to(HERE / "rules")
     status, said = promtool("check", "config", copy)
     assert status == 0, said

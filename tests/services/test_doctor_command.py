@@ -31,8 +31,8 @@ from tests.services.commands import children, run
 from tests.services.edge_gateways import running_gateway
 
 LOCAL_CHECKS = [
-    "gateway", "crud", "readiness", "report", "versions", "clocks", "migrations", "connections", "revisions", "keys",
-    "disk", "secret files",
+    "gateway", "crud", "readiness", "report", "versions", "clocks", "workers", "migrations", "connections", "revisions",
+    "keys", "disk", "secret files",
 ]  # fmt: skip
 PATIENCE = 60.0
 
@@ -173,6 +173,17 @@ def test_a_service_that_hangs(home: RunningProcess, service: str) -> None:
     if service == "crud":
         assert "No answer" in said.of("readiness").found
     until(lambda: httpx2.get(f"{home.gateway_url}/ready").status_code == 200)
+
+
+def test_a_worker_that_hangs_while_another_serves(tmp_path: Path) -> None:
+    with running_system(tmp_path, SARVANOM_WORKERS="2") as system:
+        well = examine(tmp_path, settings_of(system))
+        assert_well(well)
+        assert well.of("workers").found == "2 of gateway, 2 of crud"
+        with stopped(next(pid for pid, name in children(system).items() if name == "crud")):
+            said = examine(tmp_path, settings_of(system))
+        assert "workers" in said.wrong
+        assert f"1 of 2 of crud at {system.crud_url} did not answer" in said.of("workers").found
 
 
 def test_a_dependency_that_is_away(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ def observed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """A system of one worker a service, then of three, and nobody else's."""
     folder = tmp_path_factory.mktemp("observed")
     with running_system(folder, SARVANOM_METRICS_TOKEN=METRICS_TOKEN, SARVANOM_WORKERS=str(request.param)) as system:
+        # Each worker of crud writes the administrator's key when it starts, which is one write; then it is quiet.
+        until(lambda: scrape(system.crud_url).total("sarvanom_store_commit_writes_sum") == request.param)
         yield system
 
 

@@ -136,6 +136,29 @@ def test_top_reads_both_services_over_tls(secure: RunningProcess, authority: Aut
     assert (stranger.returncode, "crud at https://" in stranger.stdout) == (1, True)
 
 
+def test_the_doctor_tells_what_is_not_trusted_from_what_is_not_there(
+    secure: RunningProcess, authority: Authority, files: dict[str, str]
+) -> None:
+    settings = files | {
+        "SARVANOM_DATA_DIR": str(secure.data_dir),
+        "SARVANOM_GATEWAY_PORT": str(secure.gateway_port),
+        "SARVANOM_CRUD_PORT": str(secure.crud_port),
+    }
+    well = run(["doctor"], secure.data_dir, settings | {"SSL_CERT_FILE": str(authority.file)})
+    assert (well.returncode, well.stdout.splitlines()[-1]) == (0, "All is well."), well.stdout
+    for service, port, lacking in (
+        ("gateway", secure.gateway_port, {"SSL_CERT_FILE": ""}),
+        (
+            "crud",
+            secure.crud_port,
+            {"SSL_CERT_FILE": str(authority.file), "SARVANOM_CRUD_CA": files["SARVANOM_CRUD_TLS_CLIENT_CA"]},
+        ),
+    ):
+        said = run(["doctor"], secure.data_dir, settings | lacking).stdout
+        assert f"https://127.0.0.1:{port} takes connections, but there is no TLS with it that is trusted here" in said
+        assert f"problem  {service}" in said
+
+
 @pytest.mark.parametrize(("target", "status"), [("/health#x", 400), ("/" + "x" * 40_000, 414)])
 def test_what_is_refused_is_refused_over_tls_too(
     secure: RunningProcess, authority: Authority, target: str, status: int

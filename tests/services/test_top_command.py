@@ -96,7 +96,17 @@ def test_rates_times_seconds_are_what_was_asked(watched: RunningProcess, client:
     def watch(service: str, url: str) -> ServiceWatch:
         return ServiceWatch(service, ServiceDiscoveryClient(StaticSource([url])), KeepAliveTransport, tokens)
 
+    async def has_started() -> bool:
+        """Tell whether both workers of crud have written the administrator's key, which each does at its start."""
+        crud = watch("crud", watched.crud_url)
+        seen = await crud.look()
+        await crud.aclose()
+        return sum(reading.counters.get((COMMITTED_WRITES,), 0.0) for reading in seen.readings) >= 2
+
     async def look() -> tuple[Snapshot, Snapshot]:
+        async with asyncio.timeout(60):
+            while not await has_started():  # noqa: ASYNC110 (nothing tells of it)
+                await asyncio.sleep(0.1)
         monitor = Monitor(watch("gateway", watched.gateway_url), watch("crud", watched.crud_url))
         first = await monitor.look()
         for number in range(20):
@@ -257,6 +267,14 @@ def test_a_snapshot_in_a_terminal_is_left_there(watched: RunningProcess) -> None
         screen.close_reading()
         assert b"\x1b[?1049h" not in screen.written
         assert re.search(r"gateway +[\d.]+ ", screen.text())
+
+
+def test_it_looks_where_the_settings_have_the_services_listen(watched: RunningProcess) -> None:
+    ports = {"SARVANOM_GATEWAY_PORT": str(watched.gateway_port), "SARVANOM_CRUD_PORT": str(watched.crud_port)}
+    settings = {"SARVANOM_DATA_DIR": str(watched.data_dir), **ports}
+    ran = run(["top", "--once", "--interval", "0.5"], watched.data_dir, settings)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "workers   gateway 2 · crud 2" in ran.stdout
 
 
 def test_what_is_away_is_in_a_snapshot_and_its_status(watched: RunningProcess) -> None:

@@ -144,7 +144,7 @@ def _upstream() -> list[Panel]:
     return [
         graph(
             "Instances",
-            "1 if all gateways send requests to the instance of crud, 0 if one has given it up. Normal: 1.",
+            "1 if the instance of crud is well for all gateways, 0 if it has failed one of them. Normal: 1.",
             "short",
             [Query("min by (exported_instance) (sarvanom_upstream_healthy)", "{{exported_instance}}")],
             most=1,

@@ -117,7 +117,7 @@ def make_progress(counter: ProgressColumn | None = None, *, hidden: bool = False
 
 def explain(url: str, error: SarvanOMError, at: str = "", *, api_key: str | None) -> str:
     """Return on one line why a gateway did not do what it was asked for by this key."""
-    if isinstance(error, ServiceUnavailable) and not _accepts_connections(url):
+    if isinstance(error, ServiceUnavailable) and not accepts_connections(url):
         return f"Nothing answers at {url}; start it with `sarvanom up`"
     causes = "; ".join(f"{name}: {message}" if name else message for name, message in error.errors)
     where = f" at {at}" if at else ""
@@ -146,8 +146,8 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def _accepts_connections(url: str) -> bool:
-    """Tell a gateway that is not there from one that says that it is not ready."""
+def accepts_connections(url: str) -> bool:
+    """Tell a service that is not there from one that cannot be talked to, or says that it is not ready."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:

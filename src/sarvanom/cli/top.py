@@ -19,7 +19,8 @@ from sarvanom.cli.monitoring.monitor import Monitor, ServiceWatch, Snapshot
 from sarvanom.cli.monitoring.screen import Screen
 from sarvanom.cli.monitoring.tokens import MetricsTokens
 from sarvanom.cli.options import load_settings, settings_options
-from sarvanom.settings import GatewaySettings
+from sarvanom.cli.places import crud_urls, gateway_url
+from sarvanom.settings import UpSettings
 
 _OF_ADDRESSES: Final = ("data_dir", "crud_urls", "crud_ca", "hop_certificate", "hop_key")
 _LOOK_SECONDS: Final = 3.0
@@ -34,7 +35,7 @@ def _check_interval(_context: click.Context, _parameter: click.Parameter, second
     return seconds
 
 
-@click.command("top", params=[url_option()])
+@click.command("top", params=[url_option(gateway_url)])
 @click.option(
     "--interval",
     type=click.FloatRange(0.5, 60),
@@ -44,7 +45,7 @@ def _check_interval(_context: click.Context, _parameter: click.Parameter, second
     help="Seconds between two looks, over which rates are.",
 )
 @click.option("--once", is_flag=True, help="Look twice, print one snapshot and end; so it is without a terminal, too.")
-@settings_options(GatewaySettings, only=_OF_ADDRESSES)
+@settings_options(UpSettings, only=_OF_ADDRESSES)
 def top_command(url: str, interval: float, *, once: bool, **flags: Any) -> None:
     """Show requests, latency, errors, the store and watchers of a running system, live.
 
@@ -52,7 +53,7 @@ def top_command(url: str, interval: float, *, once: bool, **flags: Any) -> None:
     metrics-token in the data folder. Latencies are estimates from the buckets of histograms. Ctrl-C ends it. A snapshot
     ends with status 1 if something could not be read.
     """
-    settings = load_settings(GatewaySettings, flags)
+    settings = load_settings(UpSettings, flags)
     console = _console()
     is_live = not once and sys.stdout.isatty() and not console.is_dumb_terminal
     try:
@@ -68,7 +69,7 @@ def top_command(url: str, interval: float, *, once: bool, **flags: Any) -> None:
         click.get_current_context().exit(0 if is_live else INTERRUPTED)
 
 
-async def _show(url: str, settings: GatewaySettings, interval: float, console: Console) -> None:
+async def _show(url: str, settings: UpSettings, interval: float, console: Console) -> None:
     """Draw until cancelled; the screen of before comes back however it ends."""
     loop = asyncio.get_running_loop()
     if (task := asyncio.current_task()) is not None:
@@ -93,7 +94,7 @@ def _suspend(live: Live) -> None:
     live.start(refresh=True)
 
 
-async def _look_twice(url: str, settings: GatewaySettings, interval: float) -> Snapshot:
+async def _look_twice(url: str, settings: UpSettings, interval: float) -> Snapshot:
     async with _monitor(url, settings) as monitor:
         await _first_look(monitor)
         await asyncio.sleep(interval)
@@ -124,7 +125,7 @@ def _console() -> Console:
 
 
 @asynccontextmanager
-async def _monitor(url: str, settings: GatewaySettings) -> AsyncIterator[Monitor]:
+async def _monitor(url: str, settings: UpSettings) -> AsyncIterator[Monitor]:
     """Hand over what looks at the gateway as callers reach it, and at crud as the gateway does.
 
     Raises:
@@ -134,24 +135,23 @@ async def _monitor(url: str, settings: GatewaySettings) -> AsyncIterator[Monitor
     from sarvanom.shared.clients.endpoint_sources import StaticSource
     from sarvanom.shared.clients.httpx_transport import HTTPXTransport
     from sarvanom.shared.clients.keepalive import KeepAliveTransport
-    from sarvanom.shared.clients.source_urls import names_https, parse_source, proven_name
+    from sarvanom.shared.clients.service_client import ServiceClientFactory
+    from sarvanom.shared.clients.source_urls import hop_context, proven_name
     from sarvanom.shared.clients.transport import Transport
-    from sarvanom.shared.tls import follow_client
 
     tokens = MetricsTokens(settings.metrics_token, settings.data_dir)
-    is_secure = settings.crud_ca is not None or settings.hop_certificate is not None or names_https(settings.crud_urls)
-    tls = follow_client(settings.crud_ca, settings.hop_certificate, settings.hop_key) if is_secure else None
-    name = proven_name(settings.crud_urls)
+    urls = crud_urls(settings)
+    tls = hop_context(urls, settings.crud_ca, settings.hop_certificate, settings.hop_key)
 
     def reach_gateway(url: str) -> Transport:
         return HTTPXTransport(url, timeout=_LOOK_SECONDS, max_response_bytes=_LONGEST_ANSWER)
 
     def reach_crud(url: str) -> Transport:
         return KeepAliveTransport(
-            url, timeout=_LOOK_SECONDS, max_response_bytes=_LONGEST_ANSWER, tls=tls, server_name=name
+            url, timeout=_LOOK_SECONDS, max_response_bytes=_LONGEST_ANSWER, tls=tls, server_name=proven_name(urls)
         )
 
-    crud = ServiceDiscoveryClient(parse_source(settings.crud_urls, is_secure=is_secure))
+    crud = ServiceClientFactory().discovery(urls, tls=tls)
     gateway = ServiceDiscoveryClient(StaticSource([url]))
     monitor = Monitor(
         ServiceWatch("gateway", gateway, reach_gateway, tokens), ServiceWatch("crud", crud, reach_crud, tokens)

@@ -116,7 +116,7 @@ class Metrics:
         )
         count(UpstreamRetried, "sarvanom_upstream_retries", "Requests sent again", ("reason",))
         instance = ("instance",)
-        healthy = state(UpstreamState, "sarvanom_upstream_healthy", "1 if it is sent requests", "is_healthy", instance)
+        healthy = state(UpstreamState, "sarvanom_upstream_healthy", "1 if it is well, else 0", "is_healthy", instance)
         self._passing.append((attempts, healthy))
         state(
             UpstreamState,

@@ -138,7 +138,7 @@ def metrics_token(given: str | None, folder: Path) -> str | None:
     if given is not None:
         return given
     try:
-        return read_or_make_secret(folder / METRICS_TOKEN)
+        return read_or_make_secret(folder / METRICS_TOKEN, what="a metrics token")
     except SecretFileRefused:
         raise
     except OSError:

@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
+from sarvanom.cli.clients import accepts_connections
+from sarvanom.cli.monitoring.readings import UNREACHABLE, parse_scrape
 from sarvanom.shared.clients.problems import error_from_response
 from sarvanom.shared.clients.transport import Headers, Request, Response, Transport
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable, UpstreamFailed, UpstreamTimeout
@@ -31,13 +33,25 @@ class State(StrEnum):
 
     OURS = "ours"
     OTHER = "other"
+    UNPROVEN = "unproven"
+    """Something listens that does not prove by TLS that it is ours."""
     SILENT = "silent"
     ABSENT = "absent"
 
 
+class Workers(NamedTuple):
+    """How many workers of a service have answered one of them, itself included, and how many have not."""
+
+    there: int
+    silent: int
+
+
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """Who answered at `url` where a `service` should be; `skew` is how many seconds its clock is ahead at least."""
+    """Who answered at `url` where a `service` should be; `skew` is how many seconds its clock is ahead at least.
+
+    `workers` is None if it does not tell of them.
+    """
 
     service: str
     url: str
@@ -45,6 +59,7 @@ class Greeting:
     version: str = ""
     skew: float = 0.0
     error: str = ""
+    workers: Workers | None = None
 
 
 class Reported(NamedTuple):
@@ -56,8 +71,10 @@ class Reported(NamedTuple):
     answered: float = 0.0
 
 
-async def greet(transport: Transport, service: str, url: str, clock: Clock = time.time) -> Greeting:
-    """Ask a service which it is, and what time it has; never raises."""
+async def greet(
+    transport: Transport, service: str, url: str, clock: Clock = time.time, *, token: str | None = None
+) -> Greeting:
+    """Ask a service which it is, what time it has, and by a token for its metrics how its workers are; never raises."""
     asked = clock()
     try:
         answer = await _ask(transport, "/version")
@@ -67,13 +84,17 @@ async def greet(transport: Transport, service: str, url: str, clock: Clock = tim
     except UpstreamFailed as error:
         return Greeting(service, url, State.OTHER, error=error.detail)
     except ServiceUnavailable as error:
-        return Greeting(service, url, State.ABSENT, error=error.detail)
+        state = State.ABSENT
+        if await asyncio.to_thread(accepts_connections, url):
+            state = State.UNPROVEN if url.startswith("https://") else State.OTHER
+        return Greeting(service, url, state, error=error.detail)
     except SarvanOMError as error:
         return Greeting(service, url, State.OTHER, error=error.detail)
     if version.service != service:
         return Greeting(service, url, State.OTHER, error=f"it says that it is {version.service}")
     skew = _skew_of_date(answer.headers, asked, clock())
-    return Greeting(service, url, State.OURS, version.version, skew)
+    workers = None if token is None else await _read_workers(transport, token)
+    return Greeting(service, url, State.OURS, version.version, skew, workers=workers)
 
 
 async def read_readiness(transport: Transport) -> Readiness:
@@ -95,12 +116,23 @@ async def read_report(transport: Transport, api_key: str | None, clock: Clock = 
 def skew_of(time: datetime, asked: float, answered: float, tolerance: float = 0.0) -> float:
     """Return by how many seconds at least a clock is ahead (negative: behind) that showed `time` in between.
 
-    It was read at some time from `asked` to `answered`, and showed what it was up to `tolerance` seconds before.
+    It was read at some time from `asked` to `answered`, and showed what it was up to `tolerance` seconds before. What
+    says no offset is taken for UTC.
     """
-    earliest = time.timestamp()
+    earliest = time.replace(tzinfo=time.tzinfo or UTC).timestamp()
     if earliest > answered:
         return earliest - answered
     return min(0.0, earliest + tolerance - asked)
+
+
+async def _read_workers(transport: Transport, token: str) -> Workers | None:
+    headers = [(b"authorization", f"Bearer {token}".encode()), (b"accept", b"text/plain; version=0.0.4")]
+    try:
+        answer = await _ask(transport, "/metrics", headers, statuses=(200,))
+        readings = parse_scrape(answer.body.decode(errors="replace"), 0.0).workers.values()
+    except (SarvanOMError, ValueError):
+        return None
+    return Workers(len(readings), round(sum(one.gauges.get((UNREACHABLE,), 0.0) for one in readings)))
 
 
 async def _ask(
@@ -130,7 +162,7 @@ def _skew_of_date(headers: Headers, asked: float, answered: float) -> float:
         if name.lower() == b"date":
             try:
                 date = parsedate_to_datetime(value.decode("latin-1")).astimezone(UTC)
-            except ValueError:
+            except (ValueError, OverflowError):
                 return 0.0
             return skew_of(date, asked, answered, _DATE_SECONDS)
     return 0.0

@@ -11,8 +11,8 @@ from sarvanom.cli.clients import administrator_key, gateway_options, is_loopback
 from sarvanom.cli.doctor.findings import Finding, Outcome
 from sarvanom.cli.exits import NOT_WELL
 from sarvanom.cli.options import load_settings
-from sarvanom.cli.supervisor import url_of
-from sarvanom.settings import ClientSettings, UpSettings
+from sarvanom.cli.places import gateway_url
+from sarvanom.settings import UpSettings
 
 _COLOURS: Final = {Outcome.OK: "green", Outcome.PROBLEM: "red", Outcome.UNKNOWN: "yellow", Outcome.SKIPPED: None}
 _OUTCOME_WIDTH: Final = 9
@@ -22,9 +22,10 @@ _CHECK_WIDTH: Final = 14
 def _doctor(url: str, api_key: str | None) -> None:
     """Examine a running system from outside and by its settings, and say what to do about what is not right.
 
-    It looks at ports, readiness, versions, clocks, migrations, PostgreSQL's connections, revisions, API keys that end
-    soon, the disk, and who may read the secrets' files. Exit status 0 if all is well, 1 if not, or if something could
-    not be looked at. Of a gateway on another machine, nothing is looked at that only its own machine knows.
+    It looks at ports, readiness, versions, clocks, workers, migrations, PostgreSQL's connections, revisions, API keys
+    that end soon, the disk, and who may read the secrets' files. Exit status 0 if all is well, 1 if not, or if
+    something could not be looked at. Of a gateway on another machine, nothing is looked at that only its own machine
+    knows.
     """
     outcomes = asyncio.run(_run(url, api_key))
     problems, unknowns = outcomes[Outcome.PROBLEM], outcomes[Outcome.UNKNOWN]
@@ -58,15 +59,6 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _default_url() -> str:
-    """Return where the gateway is: as it is set, or else where the settings have it listen."""
-    client = load_settings(ClientSettings, {})
-    if "url" in client.model_fields_set:
-        return client.url
-    settings = load_settings(UpSettings, {})
-    return url_of(settings.gateway_host, settings.gateway_port, is_secure=settings.tls is not None)
-
-
 doctor_command: Final = click.Command(
-    "doctor", params=[*gateway_options(_default_url)], callback=_doctor, help=_doctor.__doc__
+    "doctor", params=[*gateway_options(gateway_url)], callback=_doctor, help=_doctor.__doc__
 )

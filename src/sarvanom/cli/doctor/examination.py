@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,7 +20,14 @@ from sarvanom.cli.doctor.asking import (
 )
 from sarvanom.cli.doctor.findings import Finding, skipped, unknown
 from sarvanom.cli.doctor.folders import check_disk, check_secret_files
-from sarvanom.cli.doctor.services import check_clocks, check_port, check_readiness, check_report, check_versions
+from sarvanom.cli.doctor.services import (
+    check_clocks,
+    check_port,
+    check_readiness,
+    check_report,
+    check_versions,
+    check_workers,
+)
 from sarvanom.cli.doctor.stored import (
     Seen,
     check_connections,
@@ -29,7 +36,8 @@ from sarvanom.cli.doctor.stored import (
     check_revisions,
     databases_of,
 )
-from sarvanom.cli.supervisor import url_of
+from sarvanom.cli.monitoring.tokens import MetricsTokens
+from sarvanom.cli.places import crud_urls
 from sarvanom.services.crud.master_keys import FILE_NAME
 from sarvanom.services.crud.storage import SQLITE, look_at
 from sarvanom.settings import UpSettings
@@ -45,6 +53,7 @@ from sarvanom.web.health_models import Readiness
 
 _PAGE: Final = 1000
 _KEYS_SECONDS: Final = 10.0
+type FindToken = Callable[[str], str | None]
 _ELSEWHERE: Final = "the gateway is on another machine"
 
 
@@ -61,10 +70,12 @@ class Patient(NamedTuple):
 async def examine(patient: Patient) -> AsyncIterator[Finding]:
     """Yield what is found, as it is found; nothing is waited for longer than some seconds."""
     settings = patient.settings
+    find_token = _token_finder(settings)
     transport = HTTPXTransport(patient.url, timeout=ASK_SECONDS)
     try:
         gateway, cruds = await asyncio.gather(
-            greet(transport, "gateway", patient.url, patient.clock), _greet_cruds(patient)
+            greet(transport, "gateway", patient.url, patient.clock, token=find_token(patient.url) or patient.api_key),
+            _greet_cruds(patient, find_token),
         )
         yield check_port(gateway)
         for crud in cruds:
@@ -79,6 +90,7 @@ async def examine(patient: Patient) -> AsyncIterator[Finding]:
         yield check_report(first, patient.used_key)
         yield check_versions(greetings, first)
         yield check_clocks(greetings, first)
+        yield check_workers(greetings)
         seen = None if settings is None or databases_of(first.report) else await _look(settings, len(cruds))
         yield check_migrations(first, seen)
         yield check_connections(first, seen)
@@ -101,7 +113,15 @@ async def _readiness(transport: HTTPXTransport) -> Readiness | SarvanOMError:
         return error
 
 
-async def _greet_cruds(patient: Patient) -> Sequence[Greeting | Finding]:
+def _token_finder(settings: UpSettings | None) -> FindToken:
+    """Return what finds the token for the metrics of the service at a URL; None if there is none."""
+    with suppress(OSError):  # the check of the secrets' files tells of one that cannot be trusted
+        if settings is not None:
+            return MetricsTokens(settings.metrics_token, settings.data_dir).find
+    return lambda _: None
+
+
+async def _greet_cruds(patient: Patient, find_token: FindToken) -> Sequence[Greeting | Finding]:
     """Greet every crud that the settings name, as a gateway would reach it."""
     settings = patient.settings
     if settings is None:
@@ -112,7 +132,7 @@ async def _greet_cruds(patient: Patient) -> Sequence[Greeting | Finding]:
         clients = ServiceClientFactory()
         discovery = clients.discovery(urls, tls=tls)
         connect = clients.direct(urls, tls=tls)
-        async with AsyncExitStack() as stack, asyncio.timeout(2 * ASK_SECONDS):
+        async with AsyncExitStack() as stack, asyncio.timeout(3 * ASK_SECONDS):
             stack.push_async_callback(discovery.aclose)
             found = [endpoint.url for endpoint in await discovery.endpoints()]
             transports = [connect(url) for url in found]
@@ -120,20 +140,13 @@ async def _greet_cruds(patient: Patient) -> Sequence[Greeting | Finding]:
                 stack.push_async_callback(transport.aclose)
             return await asyncio.gather(
                 *(
-                    greet(transport, "crud", url, patient.clock)
+                    greet(transport, "crud", url, patient.clock, token=find_token(url))
                     for transport, url in zip(transports, found, strict=True)
                 )
             )
     except (SarvanOMError, TimeoutError, OSError, ValueError) as error:
         advice = "see that SARVANOM_CRUD_URLS, and the files of TLS beside it, are right"
         return [unknown("crud", f"no crud can be found by {urls}: {str(error) or 'no answer'}", advice)]
-
-
-def crud_urls(settings: UpSettings) -> str:
-    """Return where crud is: as the settings say, or, as for `sarvanom up`, where crud itself is to listen."""
-    if "crud_urls" in settings.model_fields_set:
-        return settings.crud_urls
-    return url_of(settings.crud_host, settings.crud_port, is_secure=settings.crud_tls is not None)
 
 
 async def _look(settings: UpSettings, cruds: int) -> Seen:

@@ -19,6 +19,11 @@ _ADDRESSES: Final = {
     "crud": "SARVANOM_CRUD_PORT, or SARVANOM_CRUD_URLS if crud is elsewhere",
 }
 
+_AUTHORITIES: Final = {
+    "gateway": "SSL_CERT_FILE in the environment",
+    "crud": "SARVANOM_CRUD_CA; and what it is asked with, SARVANOM_HOP_CERTIFICATE and SARVANOM_HOP_KEY",
+}
+
 
 def check_port(greeting: Greeting) -> Finding:
     """Tell whether something listens, and whether it is ours."""
@@ -31,6 +36,9 @@ def check_port(greeting: Greeting) -> Finding:
             return problem(
                 service, found, f"start it with {_STARTS[service]}; is the address right? {_ADDRESSES[service]}"
             )
+        case State.UNPROVEN:
+            found = f"{url} takes connections, but there is no TLS with it that is trusted here ({greeting.error})"
+            return problem(service, found, f"name the authority of its certificate: {_AUTHORITIES[service]}")
         case State.SILENT:
             advice = (
                 "look at its log and at what it waits for; if it is stopped, `kill -CONT` its process, else restart it"
@@ -70,6 +78,22 @@ def check_versions(greetings: Sequence[Greeting], reported: Reported) -> Finding
     return problem(
         "versions", f"this command is {own}, but {said}", "install one version everywhere, and restart what is older"
     )
+
+
+def check_workers(greetings: Sequence[Greeting]) -> Finding:
+    """Tell whether all workers of the services that tell of them answer one another."""
+    known = [(one, one.workers) for one in greetings if one.workers is not None]
+    if not known:
+        return skipped("workers", "nobody tells of them: there is no service, or no token for its metrics")
+    wrong = [
+        f"{workers.silent} of {workers.there + workers.silent} of {one.service} at {one.url}"
+        for one, workers in known
+        if workers.silent
+    ]
+    if not wrong:
+        return ok("workers", ", ".join(f"{workers.there} of {one.service}" for one, workers in known))
+    advice = "find who hangs by `ps -ef | grep 'sarvanom.*--worker'`, and `kill` it: it is started anew"
+    return problem("workers", f"{', '.join(wrong)} did not answer the others within a second", advice)
 
 
 def check_clocks(greetings: Sequence[Greeting], reported: Reported) -> Finding:

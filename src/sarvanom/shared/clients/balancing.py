@@ -182,9 +182,11 @@ class BalancingTransport(Transport):
         return StreamedResponse(response.status, response.headers, _WatchedChunks(response.chunks, report_failure))
 
     def _report(self) -> Iterator[UpstreamState]:
+        # Lanes follow discovery with the next request, which may be long in coming.
+        healthy = {endpoint.url: endpoint.healthy for endpoint in self._discovery.latest()}
         for url, lane in self._lanes.items():
-            under_way = lane.requests.under_way + lane.streams.under_way
-            yield UpstreamState(url, lane.endpoint.healthy, under_way)
+            if url in healthy:
+                yield UpstreamState(url, healthy[url], lane.requests.under_way + lane.streams.under_way)
 
     def _leave(self, lane: _Lane, load: _Load) -> None:
         load.under_way -= 1

@@ -75,6 +75,10 @@ class ServiceDiscoveryClient(ServiceDiscoveryContract):
             raise ServiceUnavailable("No instance of the service is known")
         return self._endpoints
 
+    def latest(self) -> Sequence[Endpoint]:
+        """Return what is known now."""
+        return self._endpoints
+
     def report(self, endpoint: Endpoint, *, healthy: bool) -> None:
         """Take note; the first unhealthy instance starts the probing."""
         known = any(endpoint.url == one.url for one in self._targets)

@@ -227,6 +227,10 @@ class ServiceDiscoveryContract(ABC):
         """
 
     @abstractmethod
+    def latest(self) -> Sequence[Endpoint]:
+        """Return the instances that are known now, without asking for them; none before the first answer."""
+
+    @abstractmethod
     def report(self, endpoint: Endpoint, *, healthy: bool) -> None:
         """Tell what came of a request to the instance; an unhealthy one is left out until a probe finds it well."""
 

@@ -37,6 +37,11 @@ def test_a_clock_is_wrong_by_what_cannot_be_the_way(
     assert skew_of(NOW, asked, answered, tolerance) == skew
 
 
+@pytest.mark.parametrize("time", [datetime.min, datetime.max, datetime.min.replace(tzinfo=UTC)])  # noqa: DTZ901
+def test_a_clock_may_show_whatever_it_likes(time: datetime) -> None:
+    assert abs(skew_of(time, AT, AT)) > 10**9
+
+
 @pytest.mark.parametrize(
     ("skew", "outcome", "said"),
     [(0.0, Outcome.OK, "within 2 s"), (3.0, Outcome.PROBLEM, "3.0 s ahead"), (-70.0, Outcome.PROBLEM, "70.0 s behind")],
@@ -48,7 +53,7 @@ def test_clocks_may_differ_by_two_seconds(skew: float, outcome: Outcome, said: s
     assert bool(found.advice) == (outcome is Outcome.PROBLEM)
 
 
-@pytest.mark.parametrize("state", [State.ABSENT, State.OTHER, State.SILENT])
+@pytest.mark.parametrize("state", [State.ABSENT, State.OTHER, State.SILENT, State.UNPROVEN])
 def test_a_port_that_is_not_ours_is_a_problem_with_an_advice(state: State) -> None:
     found = check_port(Greeting("crud", "http://crud", state, error="because"))
     assert found.outcome is Outcome.PROBLEM

@@ -13,6 +13,7 @@ from sarvanom.shared.clients.transport import Request, Transport
 from sarvanom.shared.contracts.discovery import Endpoint
 from sarvanom.shared.contracts.service_contracts import ServiceDiscoveryContract
 from sarvanom.shared.errors import ServiceUnavailable, UpstreamFailed, UpstreamTimeout
+from sarvanom.shared.observations import UpstreamState, observed
 from tests.unit.shared.clients.scripted_transport import Outcome, ScriptedTransport, answer
 
 GET = Request("GET", b"/")
@@ -29,6 +30,9 @@ class Registry(ServiceDiscoveryContract):
     async def endpoints(self) -> Sequence[Endpoint]:
         if not self.known:
             raise ServiceUnavailable("None is known")
+        return self.known
+
+    def latest(self) -> Sequence[Endpoint]:
         return self.known
 
     def report(self, endpoint: Endpoint, *, healthy: bool) -> None:
@@ -381,3 +385,20 @@ async def test_instance_that_is_gone_is_closed_when_its_last_stream_ends() -> No
         assert fleet.transports["a"].closed == 0
     await asyncio.sleep(0)
     assert fleet.transports["a"].closed == 1
+
+
+async def test_health_is_told_as_it_is_now_also_while_there_are_no_requests() -> None:
+    registry, fleet = Registry(Endpoint("watched")), Fleet(watched=[UpstreamFailed("broke off")])
+    balancing = BalancingTransport(registry, fleet.connect)
+
+    def told() -> list[bool]:
+        return [state.is_healthy for state in observed(UpstreamState) if state.instance == "watched"]
+
+    with pytest.raises(UpstreamFailed):
+        await balancing.send(GET)
+    assert told() == [False]
+    registry.report(Endpoint("watched"), healthy=True)
+    assert told() == [True]
+    registry.known = ()
+    assert told() == []
+    await balancing.aclose()
