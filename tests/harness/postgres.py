@@ -111,8 +111,10 @@ class PostgresDatabases:
         while True:
             try:
                 return await asyncpg.connect(self.url, timeout=START_SECONDS, command_timeout=START_SECONDS)
-            except (asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError, ConnectionResetError):
-                # It recovers from the loss of a backend. One that was stopped refuses, and that is the answer.
+            except ConnectionRefusedError:
+                raise  # it was stopped, and that is the answer
+            except (asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError, ConnectionError):
+                # It recovers from the loss of a backend.
                 if time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(0.02)
