@@ -1,6 +1,6 @@
 """The routes of the store as a whole, for gateway and crud alike."""
 
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.responses import Response
@@ -14,7 +14,6 @@ from sarvanom.shared.errors import (
     MalformedRequest,
     PayloadTooLarge,
     RateLimited,
-    SarvanOMError,
     ServiceUnavailable,
     StoreNotEmpty,
     Unauthorized,
@@ -27,7 +26,7 @@ from sarvanom.shared.models.bulk_models import RestoreSummary
 from sarvanom.shared.models.crud_models import CRUDResponse
 from sarvanom.web.archive_calls import ARCHIVE_PARSERS, ArchiveCall, ArchiveOperation
 from sarvanom.web.calls import Perform
-from sarvanom.web.declared_answers import LINES, problem_answer
+from sarvanom.web.declared_answers import LINES, problem_answers
 from sarvanom.web.endpoints import make_endpoint
 from sarvanom.web.request_headers import NDJSON
 from sarvanom.web.routing import Declaration, DirectEndpoint, DirectRoute
@@ -35,16 +34,16 @@ from sarvanom.web.routing import Declaration, DirectEndpoint, DirectRoute
 _ANY: Final = (
     MalformedRequest,
     RateLimited,
-    ContentBlocked,
     Unauthorized,
     Forbidden,
+    ContentBlocked,
     InternalError,
     ServiceUnavailable,
     UpstreamFailed,
     UpstreamTimeout,
     ValidationFailed,
 )
-_RESTORE_ERRORS: Final = (*_ANY, MalformedJSON, PayloadTooLarge, StoreNotEmpty, UnsupportedMediaType)
+_RESTORE_ERRORS: Final = (MalformedJSON, *_ANY, PayloadTooLarge, StoreNotEmpty, UnsupportedMediaType)
 _EXPORT_LINES: Final = {
     **LINES,
     "example": '{"format":"sarvanom-export","version":1,"revision":17,...}\n'
@@ -82,7 +81,7 @@ def _declare_export() -> Declaration:
         "response_class": Response,
         "responses": {
             200: {"description": "Everything, a JSON object a line", "content": {NDJSON: _EXPORT_LINES}},
-            **_problems(_ANY),
+            **problem_answers(_ANY),
         },
     }
     return Declaration([], declared)
@@ -107,7 +106,7 @@ def _declare_restore() -> Declaration:
         "that is truncated or not valid changes nothing, and the error names the line.",
         "tags": ["archive"],
         "response_model": RestoreResponse,
-        "responses": _problems(_RESTORE_ERRORS),
+        "responses": problem_answers(_RESTORE_ERRORS),
         "openapi_extra": {"requestBody": {"content": {NDJSON: _EXPORT_LINES}, "required": True}},
     }
     return Declaration([], declared)
@@ -115,7 +114,3 @@ def _declare_restore() -> Declaration:
 
 def _endpoint(operation: ArchiveOperation, perform: Perform[ArchiveCall]) -> DirectEndpoint:
     return make_endpoint({STORE_ADMIN}, ARCHIVE_PARSERS[operation], perform, unbound=True)
-
-
-def _problems(errors: tuple[type[SarvanOMError], ...]) -> dict[int | str, dict[str, Any]]:
-    return {error.status: problem_answer(error) for error in sorted(errors, key=lambda error: error.status)}

@@ -1,5 +1,6 @@
 """What OpenAPI says about the answers of each operation."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from sarvanom.shared.errors import (
@@ -111,7 +112,13 @@ def declared_answers(
             answers[204] = {"description": "Deleted", "headers": REVISION_HEADERS}
         case _:
             answers[200] = {"description": "Success"}
-    for error in sorted(_ERRORS[operation], key=lambda error: error.status):
+    return answers | problem_answers(_ERRORS[operation])
+
+
+def problem_answers(errors: Iterable[type[SarvanOMError]]) -> dict[int | str, dict[str, Any]]:
+    """Return the declarations of errors' answers by status; of those that share one, the first speaks for it."""
+    answers: dict[int | str, dict[str, Any]] = {}
+    for error in sorted(errors, key=lambda error: error.status):
         answers.setdefault(error.status, problem_answer(error))
     return answers
 

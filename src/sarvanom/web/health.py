@@ -17,7 +17,7 @@ from sarvanom.security.principals import AUTHENTICATE
 from sarvanom.security.scopes import STORE_ADMIN
 from sarvanom.shared.errors import Forbidden, RateLimited, ServiceUnavailable, Unauthorized
 from sarvanom.web.authorization import principal_of, require
-from sarvanom.web.declared_answers import problem_answer
+from sarvanom.web.declared_answers import problem_answers
 from sarvanom.web.health_models import (
     DatabaseReport,
     DependencyCheck,
@@ -108,7 +108,7 @@ def register_health(
     _add(app, "/health", health.read_health, Health)
     _add(app, "/ready", health.read_ready, Readiness, {503: {"model": Readiness}})
     refused = (Unauthorized, Forbidden, ServiceUnavailable)
-    refusals: dict[int | str, dict[str, Any]] = {error.status: problem_answer(error) for error in refused}
+    refusals = problem_answers(refused)
     _add(app, DETAILED_PATH, health.read_health_detailed, HealthReport, refusals)
     _add(app, "/version", health.read_version, Version)
 
@@ -131,7 +131,7 @@ def _add(
         tags=["health"],
         operation_id=endpoint.__name__,
         response_model=model,
-        responses={RateLimited.status: problem_answer(RateLimited), **(responses or {})},
+        responses={**problem_answers([RateLimited]), **(responses or {})},
     )(endpoint)
 
 

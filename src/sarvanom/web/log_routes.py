@@ -21,7 +21,6 @@ from sarvanom.shared.errors import (
     ResourceNotFound,
     RevertConflict,
     RevisionCompacted,
-    SarvanOMError,
     ServiceUnavailable,
     Unauthorized,
     UpstreamFailed,
@@ -32,7 +31,7 @@ from sarvanom.shared.models.crud_models import CRUDResponse
 from sarvanom.shared.models.fields import Count
 from sarvanom.shared.models.log_models import Change, ChangeListResponse
 from sarvanom.web.calls import Perform
-from sarvanom.web.declared_answers import REVISION_HEADERS, problem_answer
+from sarvanom.web.declared_answers import REVISION_HEADERS, problem_answers
 from sarvanom.web.endpoints import make_endpoint
 from sarvanom.web.log_calls import LOG_PARSERS, LogCall, LogOperation
 from sarvanom.web.request_headers import EVENT_STREAM
@@ -80,7 +79,7 @@ def _changes_route(perform: Perform[LogCall]) -> DirectRoute:
 
 
 def _declare_changes() -> Declaration:
-    responses = _problems(_CHANGES_ERRORS)
+    responses = problem_answers(_CHANGES_ERRORS)
     responses[200] = {
         "description": "Changes in the order of their revisions, or a stream of them",
         "content": {EVENT_STREAM: _EVENTS},
@@ -108,7 +107,7 @@ def _revert_route(perform: Perform[LogCall]) -> DirectRoute:
 
 
 def _declare_revert() -> Declaration:
-    responses = _problems(_REVERT_ERRORS)
+    responses = problem_answers(_REVERT_ERRORS)
     responses[200] = {"description": "Undone by the change that is returned", "headers": REVISION_HEADERS}
     declared = {
         "operation_id": "revert_revision",
@@ -126,13 +125,6 @@ def _declare_revert() -> Declaration:
 def _endpoint(operation: LogOperation, perform: Perform[LogCall]) -> DirectEndpoint:
     needed = LOG_WRITING if operation is LogOperation.REVERT else LOG_READING
     return make_endpoint(needed, LOG_PARSERS[operation], perform)
-
-
-def _problems(errors: tuple[type[SarvanOMError], ...]) -> dict[int | str, dict[str, Any]]:
-    answers: dict[int | str, dict[str, Any]] = {}
-    for error in sorted(errors, key=lambda error: error.status):
-        answers.setdefault(error.status, problem_answer(error))
-    return answers
 
 
 def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> Parameter:

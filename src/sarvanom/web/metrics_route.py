@@ -1,7 +1,7 @@
 """`GET /metrics`."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from sarvanom.security.scopes import METRICS_READ
 from sarvanom.shared.errors import Forbidden, RateLimited, ServiceUnavailable, Unauthorized
 from sarvanom.web.authorization import require
-from sarvanom.web.declared_answers import problem_answer
+from sarvanom.web.declared_answers import problem_answers
 from sarvanom.web.middleware.observation import ROUTE
 from sarvanom.web.middleware.statement import METRICS_PATH
 
@@ -30,7 +30,7 @@ def register_metrics(app: FastAPI, read: ReadMetrics) -> None:
         media_type, text = await read(request.headers.get("accept", ""))
         return Response(text, headers={"Cache-Control": "no-store", "Content-Type": media_type})
 
-    responses: dict[int | str, dict[str, Any]] = {error.status: problem_answer(error) for error in _REFUSALS}
+    responses = problem_answers(_REFUSALS)
     text = {"schema": {"type": "string"}}
     responses[200] = {
         "description": "The metrics",
