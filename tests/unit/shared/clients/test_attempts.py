@@ -10,8 +10,8 @@ from sarvanom.shared.clients.balancing import BalancingTransport
 from sarvanom.shared.clients.transport import Request
 from sarvanom.shared.errors import PayloadTooLarge, ServiceUnavailable, UpstreamFailed, UpstreamTimeout
 from sarvanom.shared.observations import UpstreamAttempted, listen
+from tests.unit.shared.clients.fleet import Fleet, Registry, endpoints
 from tests.unit.shared.clients.scripted_transport import Outcome
-from tests.unit.shared.clients.test_balancing import Fleet, Registry, endpoints
 
 GET = Request("GET", b"/")
 POST = Request("POST", b"/")
