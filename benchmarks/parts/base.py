@@ -1,5 +1,6 @@
 """What the parts have in common."""
 
+import gc
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -12,6 +13,7 @@ from benchmarks.errors import MeasurementFailed
 from benchmarks.postgres import Postgres, running_postgres
 from benchmarks.results import Results
 from benchmarks.steps import Steps
+from sarvanom.web.server import settle_garbage
 
 SQLITE, POSTGRES = "sqlite", "postgres"
 
@@ -48,6 +50,18 @@ class Part(ABC):
     @abstractmethod
     def measure(self, bench: Bench) -> None:
         """Measure, and put what was found into the results."""
+
+
+@contextmanager
+def collecting_as_services_do() -> Iterator[None]:
+    """Have garbage collected as often as in a service, for parts that measure what services do in this process."""
+    thresholds = gc.get_threshold()
+    settle_garbage()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def fill_database(url: str, rows: int) -> None:

@@ -13,7 +13,7 @@ import uvloop
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from benchmarks.errors import MeasurementFailed
-from benchmarks.parts.base import Bench, Part
+from benchmarks.parts.base import Bench, Part, collecting_as_services_do
 from benchmarks.parts.limiter import WIDE
 from benchmarks.results import EdgeCost
 from benchmarks.systems.base import Api
@@ -69,7 +69,8 @@ class Edge(Part):
 
     @override
     def measure(self, bench: Bench) -> None:
-        with bench.steps.step(self.name, "authentication, permission, limits, inspection, statement"):
+        guards = "authentication, permission, limits, inspection, statement"
+        with bench.steps.step(self.name, guards), collecting_as_services_do():
             for _ in range(bench.rounds):
                 bench.results.edge += uvloop.run(_measure())
 

@@ -14,7 +14,7 @@ import uvloop
 from starlette.types import ASGIApp, Scope
 
 from benchmarks.errors import MeasurementFailed
-from benchmarks.parts.base import Bench, Part
+from benchmarks.parts.base import Bench, Part, collecting_as_services_do
 from benchmarks.parts.edge import ANSWER_HEADERS, ANSWERED, BODY, SOMEBODY, answer_call, find_key, load, scope_of
 from benchmarks.parts.limiter import WIDE
 from benchmarks.results import ObservingCost
@@ -58,7 +58,7 @@ class Observing(Part):
 
     @override
     def measure(self, bench: Bench) -> None:
-        with bench.steps.step(self.name, "logs, metrics and traces"):
+        with bench.steps.step(self.name, "logs, metrics and traces"), collecting_as_services_do():
             for _ in range(bench.rounds):
                 bench.results.observing += uvloop.run(_measure())
 

@@ -55,12 +55,13 @@ class AccessLines:
             "bytes": request.size,
             "client": request.client,
         }
-        if request.trace is not None:
-            line["trace_id"] = request.trace.trace_id
-        if request.instance is not None:
-            line["instance"] = request.instance
-        if request.cache is not None:
-            line["cache"] = request.cache
+        notes = request.notes
+        if (trace := notes.trace) is not None:
+            line["trace_id"] = trace.trace_id
+        if notes.instance is not None:
+            line["instance"] = notes.instance
+        if notes.cache is not None:
+            line["cache"] = notes.cache
         if request.is_aborted:
             line["aborted"] = True
         return line

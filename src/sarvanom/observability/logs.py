@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -67,8 +68,8 @@ def _line_starter(service: str) -> Processor:
         if request_id := current_request_id.get():
             line["request_id"] = request_id
         notes = current_notes.get()
-        if notes is not None and notes.trace is not None:
-            line["trace_id"] = notes.trace.trace_id
+        if notes is not None and (trace := notes.trace) is not None:
+            line["trace_id"] = trace.trace_id
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, level, event)
         line.update(event)
@@ -136,7 +137,8 @@ class _LineWriter:
     def __init__(self, stream: BinaryIO, render: Render) -> None:
         self._stream = stream
         self._render = render
-        self._waiting: list[MakeLine] = []
+        self._waiting: deque[MakeLine] = deque()
+        self._is_due = False
         self._lock = threading.Lock()  # other threads write too
 
     def write(self, line: bytes) -> None:
@@ -149,21 +151,22 @@ class _LineWriter:
 
     def write_soon(self, make_line: MakeLine) -> None:
         """Write a line within 50 ms; it is made with others, which costs half of what it does among other work."""
-        with self._lock:
-            self._waiting.append(make_line)
-            count = len(self._waiting)
-        if count == 1:
+        self._waiting.append(make_line)
+        if not self._is_due:
+            # Of two threads that come here at once both have the lines written, which does no harm.
+            self._is_due = True
             try:
                 asyncio.get_running_loop().call_later(_SOON_SECONDS, self.write_waiting)
             except RuntimeError:  # there is no loop
                 self.write_waiting()
-        elif count >= _MOST_WAITING:
+        elif len(self._waiting) >= _MOST_WAITING:
             self.write_waiting()
 
     def write_waiting(self) -> None:
         """Write what waits."""
+        self._is_due = False  # what comes from here on is written now, or has itself written
         with self._lock:
-            waiting, self._waiting = self._waiting, []
+            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
         piece: list[bytes] = []
         size = 0
         for make_line in waiting:

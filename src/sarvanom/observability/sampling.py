@@ -7,19 +7,19 @@ from typing import Final
 from sarvanom.shared.trace_context import (
     HEADER,
     TraceContext,
+    is_unrecorded,
     new_span_id,
-    new_trace_id,
+    new_trace,
     parse_traceparent,
 )
 
 SAMPLING: Final = "trace sampling"
 """What the key is derived for."""
 _RANDOM_DIGITS: Final = 14
-_SPAN_DIGITS: Final = 16
 
 
-type Entered = tuple[TraceContext, str | None]
-"""Where a request is in its trace, and what it is part of, if a caller has said."""
+type Entered = tuple[TraceContext | bytes, str | None]
+"""Where a request is in its trace, as `RequestNotes` take it, and what it is part of, if a caller has said."""
 
 
 class TraceEntrance:
@@ -41,17 +41,23 @@ class TraceEntrance:
     def enter(self, headers: Iterable[tuple[bytes, bytes]]) -> Entered:
         """Return the place of a request; a `traceparent` that is malformed, or comes twice, is ignored."""
         given: bytes | None = None
-        for name, value in headers:
-            if name == HEADER:
-                given = value if given is None else b""
-        caller = None if given is None else parse_traceparent(given)
-        if caller is None:
-            trace_id = new_trace_id()
-            is_sampled = trace_id[-_RANDOM_DIGITS:] < self._bound
-            return TraceContext(trace_id, trace_id[:_SPAN_DIGITS], is_sampled), None
+        for header in headers:
+            if header[0] == HEADER:
+                given = header[1] if given is None else b""
+        if given is not None:
+            if self._follows_callers and is_unrecorded(given):
+                return given, None
+            caller = parse_traceparent(given)
+            if caller is not None:
+                return self._go_on(caller)
+        place = new_trace(is_sampled=False)
+        place.is_sampled = place.trace_id[-_RANDOM_DIGITS:] < self._bound
+        return place, None
+
+    def _go_on(self, caller: TraceContext) -> Entered:
         is_sampled = caller.is_sampled if self._follows_callers else self._is_chosen(caller.trace_id)
         if not is_sampled:
-            return caller._replace(is_sampled=False) if caller.is_sampled else caller, caller.span_id
+            return TraceContext(caller.trace_id, caller.span_id, is_sampled=False), caller.span_id
         return TraceContext(caller.trace_id, new_span_id(), is_sampled=True), caller.span_id
 
     def _is_chosen(self, trace_id: str) -> bool:

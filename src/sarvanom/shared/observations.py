@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from sarvanom.shared.trace_context import Span, TraceContext
+from sarvanom.shared.trace_context import RequestNotes, Span
 
 
 class Observation:
@@ -80,7 +80,7 @@ type CommitOutcome = Literal["committed", "failed"]
 class RequestServed(Observation):
     """A request has been answered, or broken off; `seconds` to its last byte, of a watch to its first.
 
-    `route` is the template that matched, `instance` which crud answered, `cache` what a read of the cache came to.
+    `route` is the template that matched; which crud answered, and what a read of the cache came to, is in the notes.
     """
 
     method: str
@@ -92,9 +92,7 @@ class RequestServed(Observation):
     client: str | None
     request_id: str
     principal: str
-    instance: str | None
-    cache: str | None
-    trace: TraceContext | None
+    notes: RequestNotes
     span: Span | None
 
 

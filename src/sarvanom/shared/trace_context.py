@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 HEADER: Final = b"traceparent"
@@ -14,7 +15,8 @@ _is_traceparent = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16}
 _VERSION_0_LENGTH: Final = 55
 
 
-class TraceContext(NamedTuple):
+@dataclass(slots=True)
+class TraceContext:
     """A place in a trace: ids in lower-case hexadecimal, and whether what happens there is recorded."""
 
     trace_id: str
@@ -35,14 +37,31 @@ class Span(NamedTuple):
 
 
 class RequestNotes:
-    """What is learned of a request on its way, for whoever tells of it at its end; `trace` is its place in a trace."""
+    """What is learned of a request on its way, for whoever tells of it at its end.
 
-    __slots__ = ("cache", "instance", "trace")
+    Its `place` in a trace may be a `traceparent` that says it is not recorded; that is read if somebody asks for it.
+    """
 
-    def __init__(self, trace: TraceContext | None = None) -> None:
-        self.trace = trace
+    __slots__ = ("_place", "cache", "instance")
+
+    def __init__(self, place: TraceContext | bytes | None = None) -> None:
+        self._place = place
         self.instance: str | None = None
         self.cache: str | None = None
+
+    @property
+    def trace(self) -> TraceContext | None:
+        """Its place in a trace, if there are traces; a new one if a caller's cannot be read."""
+        place = self._place
+        if isinstance(place, bytes):
+            place = self._place = parse_traceparent(place) or new_trace(is_sampled=False)
+        return place
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether what happens to the request is recorded."""
+        place = self._place
+        return isinstance(place, TraceContext) and place.is_sampled
 
 
 current_notes: ContextVar[RequestNotes | None] = ContextVar("sarvanom_notes", default=None)
@@ -59,18 +78,23 @@ def parse_traceparent(value: bytes) -> TraceContext | None:
     return TraceContext(text[3:35], text[36:52], text[54] in "13579bdf")
 
 
+def is_unrecorded(value: bytes) -> bool:
+    """Tell of a `traceparent`, if it can be read, whether it says that nothing is recorded and nothing else."""
+    return value[53:] == b"00"
+
+
 def begin_span() -> Span | None:
     """Begin a part of what the running task does; None if that is not recorded."""
     notes = current_notes.get()
-    if notes is None or notes.trace is None or not notes.trace.is_sampled:
+    if notes is None or not notes.is_recorded or (here := notes.trace) is None:
         return None
-    here = notes.trace
     return Span(TraceContext(here.trace_id, new_span_id(), is_sampled=True), here.span_id, time.time_ns())
 
 
-def new_trace_id() -> str:
-    """Return the random id of a new trace."""
-    return next(_trace_ids)
+def new_trace(*, is_sampled: bool) -> TraceContext:
+    """Return the place at which a new trace begins; its ids are random."""
+    trace_id = next(_trace_ids)
+    return TraceContext(trace_id, trace_id[:_ID_DIGITS], is_sampled)
 
 
 def new_span_id() -> str:
@@ -82,10 +106,9 @@ def _random_ids() -> Iterator[str]:
     """Yield 128 random bits at a time, of which neither half is zero; the kernel is asked for a block of them."""
     while True:
         block = os.urandom(16 * _TRACES_PER_BLOCK).hex()
-        for start in range(0, len(block), 32):
-            id = block[start : start + 32]
-            if id[:_ID_DIGITS] != _ZERO != id[_ID_DIGITS:]:
-                yield id
+        if _ZERO not in block:
+            for start in range(0, len(block), 32):
+                yield block[start : start + 32]
 
 
 _ZERO: Final = "0" * _ID_DIGITS

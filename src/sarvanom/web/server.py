@@ -120,7 +120,7 @@ def serve(
         await server.serve(sockets=[listener])
 
     _allow_many_connections()
-    _settle_garbage()
+    settle_garbage()
     sys.setswitchinterval(_SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(run())
@@ -134,8 +134,8 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _settle_garbage() -> None:
-    """Leave what was made at the start out of later collections, and collect less often: requests make few cycles."""
+def settle_garbage() -> None:
+    """Leave what was made up to now out of later collections, and collect less often: requests make few cycles."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER)

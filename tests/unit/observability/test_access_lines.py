@@ -12,7 +12,7 @@ import structlog
 from sarvanom.observability.access_lines import AccessLines, write_access_lines
 from sarvanom.observability.logs import configure_logs
 from sarvanom.shared.observations import RequestServed, tell
-from sarvanom.shared.trace_context import TraceContext
+from sarvanom.shared.trace_context import RequestNotes, TraceContext
 
 TRACE = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", is_sampled=False)
 
@@ -28,10 +28,10 @@ def _restored() -> Iterator[None]:
 
 
 def served(request_id: str = "r1", status: int = 200, *, is_aborted: bool = False) -> RequestServed:
-    return RequestServed(
-        *("GET", "/users/{user_id}", status, 0.0123456, 7, is_aborted, "192.0.2.7", request_id, "key:k"),
-        *("http://crud:1", "hit", TRACE, None),
-    )
+    notes = RequestNotes(TRACE)
+    notes.instance, notes.cache = "http://crud:1", "hit"
+    who = ("192.0.2.7", request_id, "key:k")
+    return RequestServed("GET", "/users/{user_id}", status, 0.0123456, 7, is_aborted, *who, notes, None)
 
 
 def written(*requests: RequestServed, share: float = 1.0) -> list[dict[str, Any]]:
@@ -64,7 +64,7 @@ def test_a_line_holds_all_that_there_is() -> None:
 
 
 def test_what_there_is_not_is_left_out() -> None:
-    request = RequestServed("GET", "/x", 499, 1.0, 0, True, None, "r", "", None, None, None, None)
+    request = RequestServed("GET", "/x", 499, 1.0, 0, True, None, "r", "", RequestNotes(), None)
     (line,) = written(request)
     assert not {"trace_id", "instance", "cache"} & set(line)
     assert (line["principal"], line["client"], line["aborted"]) == (None, None, True)

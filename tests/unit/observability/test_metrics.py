@@ -22,13 +22,13 @@ from sarvanom.shared.observations import (
     offer,
     tell,
 )
-from sarvanom.shared.trace_context import Span, TraceContext
+from sarvanom.shared.trace_context import RequestNotes, Span, TraceContext
 
 TRACE = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", is_sampled=True)
 
 
 def served(route: str = "/users", method: str = "GET", status: int = 200, span: Span | None = None) -> RequestServed:
-    return RequestServed(method, route, status, 0.003, 10, False, None, "r", "", None, None, None, span)
+    return RequestServed(method, route, status, 0.003, 10, False, None, "r", "", RequestNotes(), span)
 
 
 def samples_of(exposition: Exposition) -> list[Sample]:

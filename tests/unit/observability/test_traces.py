@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from sarvanom.observability.traces import Traces
 from sarvanom.shared.observations import StatementRun, tell
-from sarvanom.shared.trace_context import Span, TraceContext, new_span_id, new_trace_id
+from sarvanom.shared.trace_context import Span, new_trace
 from tests.harness.waiting import until
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n"
@@ -64,8 +64,8 @@ def babbling_collector() -> Iterator[tuple[str, list[int]]]:
 
 def run_statements(count: int) -> None:
     for _ in range(count):
-        place = TraceContext(new_trace_id(), new_span_id(), is_sampled=True)
-        tell(StatementRun("sqlite", "SELECT 1", "", 1, None, Span(place, None, time.time_ns())))
+        span = Span(new_trace(is_sampled=True), None, time.time_ns())
+        tell(StatementRun("sqlite", "SELECT 1", "", 1, None, span))
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,12 @@ class Attempt:
         notes = current_notes.get()
         if notes is not None:
             notes.instance = instance
-            if notes.trace is not None:
-                self._span = begin_span() if notes.trace.is_sampled else None
-                _put_place(request, notes.trace if self._span is None else self._span.context)
+            place = notes.trace
+            if place is not None:
+                if place.is_sampled and (span := begin_span()) is not None:
+                    self._span = span
+                    place = span.context
+                _put_place(request, place)
         self._method = request.method
         self._began = perf_counter()
 

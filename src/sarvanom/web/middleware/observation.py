@@ -50,78 +50,57 @@ class ObservationMiddleware:
         if scope["type"] != "http" or not (RequestServed.listeners or self._entrance):
             await self._app(scope, receive, send)
             return
-        began = self._clock()
-        notes = RequestNotes()
-        span = None
+        clock = self._clock
+        began = clock()
+        place = parent_id = span = None
         if self._entrance is not None:
-            notes.trace, parent_id = self._entrance.enter(scope["headers"])
-            if notes.trace.is_sampled:
-                span = Span(notes.trace, parent_id, time.time_ns())
+            place, parent_id = self._entrance.enter(scope["headers"])
+        notes = RequestNotes(place)
+        if notes.is_recorded and notes.trace is not None:
+            span = Span(notes.trace, parent_id, time.time_ns())
         current_notes.set(notes)
-        answer = _Answer(send, self._clock)
+        status = size = 0
+        is_complete = False
+        answer_began = began
+
+        def send_watched(message: Message) -> Awaitable[None]:
+            nonlocal status, size, is_complete, answer_began
+            kind = message["type"]
+            if kind == "http.response.body":
+                size += len(message.get("body", b""))
+                is_complete = not message.get("more_body", False)
+            elif kind == "http.response.start":
+                status = message["status"]
+                answer_began = clock()
+            return send(message)
+
         self._under_way.requests += 1
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, receive, send_watched)
         except Exception:
             # The server answers this way for an application that raised before it answered.
-            answer.status = answer.status or 500
+            status = status or 500
             raise
         finally:
             self._under_way.requests -= 1
-            end = answer.began_at if ENDLESS in scope and answer.began_at else self._clock()
-            self._tell(scope, answer, end - began, notes, span)
-
-    def _tell(
-        self,
-        scope: Scope,
-        answer: "_Answer",
-        seconds: float,
-        notes: RequestNotes,
-        span: Span | None,
-    ) -> None:
-        client = scope["client"]
-        principal: Principal | None = scope.get(PRINCIPAL)
-        tell(
-            RequestServed(
-                scope["method"],
-                scope.get(ROUTE) or _find_route(scope),
-                answer.status or _CLIENT_CLOSED_REQUEST,
-                seconds,
-                answer.size,
-                not answer.is_complete,
-                client[0] if client else None,
-                scope.get(REQUEST_ID, ""),
-                "" if principal is None else principal.subject,
-                notes.instance,
-                notes.cache,
-                notes.trace,
-                span,
+            end = answer_began if ENDLESS in scope and answer_began > began else clock()
+            client = scope["client"]
+            principal: Principal | None = scope.get(PRINCIPAL)
+            tell(
+                RequestServed(
+                    scope["method"],
+                    scope.get(ROUTE) or _find_route(scope),
+                    status or _CLIENT_CLOSED_REQUEST,
+                    end - began,
+                    size,
+                    not is_complete,
+                    client[0] if client else None,
+                    scope.get(REQUEST_ID, ""),
+                    "" if principal is None else principal.subject,
+                    notes,
+                    span,
+                )
             )
-        )
-
-
-class _Answer:
-    """What was sent in answer to one request."""
-
-    __slots__ = ("_clock", "_send", "began_at", "is_complete", "size", "status")
-
-    def __init__(self, send: Send, clock: Callable[[], float]) -> None:
-        self._send = send
-        self._clock = clock
-        self.status = 0
-        self.size = 0
-        self.is_complete = False
-        self.began_at = 0.0
-
-    def send(self, message: Message) -> Awaitable[None]:
-        kind = message["type"]
-        if kind == "http.response.body":
-            self.size += len(message.get("body", b""))
-            self.is_complete = not message.get("more_body", False)
-        elif kind == "http.response.start":
-            self.status = message["status"]
-            self.began_at = self._clock()
-        return self._send(message)
 
 
 def _find_route(scope: Scope) -> str:

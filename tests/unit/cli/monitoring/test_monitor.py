@@ -13,6 +13,7 @@ from sarvanom.shared.clients.endpoint_sources import EndpointSource, Finding, St
 from sarvanom.shared.clients.transport import Response
 from sarvanom.shared.errors import ServiceUnavailable, UpstreamTimeout
 from sarvanom.shared.observations import RequestServed, StoreMeasured, tell
+from sarvanom.shared.trace_context import RequestNotes
 from tests.unit.cli.monitoring.exposed import exposed
 from tests.unit.shared.clients.scripted_transport import Outcome, ScriptedTransport, answer
 
@@ -23,7 +24,7 @@ def serve(requests: int = 0) -> Callable[[], None]:
     def happen() -> None:
         tell(StoreMeasured(is_available=True, revision=5, floor=0))
         for _ in range(requests):
-            tell(RequestServed("GET", "/users", 200, 0.003, 10, False, None, "r", "", None, None, None, None))
+            tell(RequestServed("GET", "/users", 200, 0.003, 10, False, None, "r", "", RequestNotes(), None))
 
     return happen
 

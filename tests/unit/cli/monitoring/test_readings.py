@@ -17,12 +17,13 @@ from sarvanom.cli.monitoring.readings import (
 from sarvanom.observability.exposition import PROCESS, UNREACHABLE
 from sarvanom.observability.metrics import Metrics
 from sarvanom.shared.observations import CacheRead, RequestServed, tell
+from sarvanom.shared.trace_context import RequestNotes
 from tests.unit.cli.monitoring.exposed import exposed
 
 
 def happen() -> None:
     for status in (200, 200, 404):
-        tell(RequestServed("GET", "/users", status, 0.003, 10, False, None, "r", "", None, None, None, None))
+        tell(RequestServed("GET", "/users", status, 0.003, 10, False, None, "r", "", RequestNotes(), None))
     tell(CacheRead("hit"))
 
 

@@ -44,11 +44,10 @@ async def test_what_was_asked_and_answered_is_told(told: list[RequestServed]) ->
     }
     await ask(ObservationMiddleware(Replying(status=201, body=b"12345"), clock=ticking), scope)
     # The clock ticks when the request begins, when its answer does, and at its end.
-    assert told == [
-        RequestServed(
-            "POST", "/users/{user_id}", 201, 0.25, 5, False, "192.0.2.7", "r1", "key:k", None, None, None, None
-        )
-    ]
+    [one] = told
+    who = ("192.0.2.7", "r1", "key:k")
+    assert one == RequestServed("POST", "/users/{user_id}", 201, 0.25, 5, False, *who, one.notes, None)
+    assert (one.notes.instance, one.notes.cache, one.notes.trace) == (None, None, None)
 
 
 class FrameworkRoute:
@@ -120,7 +119,7 @@ async def test_notes_that_are_taken_on_the_way_are_told(told: list[RequestServed
         notes.instance, notes.cache = "http://crud", "hit"
 
     await ask(ObservationMiddleware(app))
-    assert (told[0].instance, told[0].cache) == ("http://crud", "hit")
+    assert (told[0].notes.instance, told[0].notes.cache) == ("http://crud", "hit")
 
 
 async def test_a_request_goes_on_in_its_callers_trace(told: list[RequestServed]) -> None:
@@ -134,15 +133,15 @@ async def test_a_request_goes_on_in_its_callers_trace(told: list[RequestServed])
     entrance = TraceEntrance(0.0, bytes(32), follows_callers=True)
     await ask(ObservationMiddleware(app, entrance), http_scope(headers=[(b"traceparent", CALLER)]))
     await ask(ObservationMiddleware(app, entrance), http_scope())
-    followed, fresh = told
-    assert seen == [followed.trace, fresh.trace]
-    assert followed.trace is not None
-    assert followed.trace.trace_id == "0af7651916cd43dd8448eb211c80319c"
+    (followed, trace), (fresh, new) = ((one, one.notes.trace) for one in told)
+    assert seen == [trace, new]
+    assert trace is not None
+    assert trace.trace_id == "0af7651916cd43dd8448eb211c80319c"
     assert followed.span is not None
     assert followed.span.parent_id == "b7ad6b7169203331"
-    assert followed.span.context == followed.trace
-    assert fresh.trace is not None
-    assert not fresh.trace.is_sampled
+    assert followed.span.context == trace
+    assert new is not None
+    assert not new.is_sampled
     assert fresh.span is None
 
 
