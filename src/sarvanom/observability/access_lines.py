@@ -46,7 +46,7 @@ class AccessLines:
             "level": self._level,
             "event": "request",
             "service": self._service,
-            "request_id": request.request_id,
+            "request_id": request.notes.request_id,
             "principal": request.principal or None,
             "method": request.method,
             "route": request.route,
@@ -69,7 +69,7 @@ class AccessLines:
     def _is_chosen(self, request: RequestServed) -> bool:
         if request.status >= _UNFIT_STATUS or request.is_aborted:
             return True
-        digest = blake2b(request.request_id.encode(), digest_size=4).digest()
+        digest = blake2b(request.notes.request_id.encode(), digest_size=4).digest()
         return int.from_bytes(digest) < self._bound
 
 

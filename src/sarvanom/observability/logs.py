@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from textwrap import indent
 from typing import BinaryIO, Final, Literal
@@ -18,9 +17,6 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from sarvanom.observability.access_lines import MakeLine, WriteLine
 from sarvanom.shared.trace_context import current_notes
-
-current_request_id: ContextVar[str] = ContextVar("sarvanom_request_id", default="")
-"""The request that the running task serves; empty outside of one."""
 
 _JSON = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 # What would let a value move a terminal's cursor, turn its text around or forge a line.
@@ -65,9 +61,9 @@ def _line_starter(service: str) -> Processor:
             "event": event.pop("event", ""),
             "service": service,
         }
-        if request_id := current_request_id.get():
-            line["request_id"] = request_id
         notes = current_notes.get()
+        if notes is not None and notes.request_id:
+            line["request_id"] = notes.request_id
         if notes is not None and (trace := notes.trace) is not None:
             line["trace_id"] = trace.trace_id
         if "exc_info" in event:

@@ -164,7 +164,7 @@ class Traces:
         attributes: Attributes = {
             HTTP_REQUEST_METHOD: request.method,
             HTTP_RESPONSE_STATUS_CODE: request.status,
-            "sarvanom.request_id": request.request_id,
+            "sarvanom.request_id": request.notes.request_id,
         }
         name = request.method
         if name not in _METHODS:

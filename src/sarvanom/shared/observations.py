@@ -90,7 +90,6 @@ class RequestServed(Observation):
     size: int
     is_aborted: bool
     client: str | None
-    request_id: str
     principal: str
     notes: RequestNotes
     span: Span | None

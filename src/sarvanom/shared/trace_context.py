@@ -42,25 +42,26 @@ class RequestNotes:
     Its `place` in a trace may be a `traceparent` that says it is not recorded; that is read if somebody asks for it.
     """
 
-    __slots__ = ("_place", "cache", "instance")
+    __slots__ = ("cache", "instance", "place", "request_id")
 
-    def __init__(self, place: TraceContext | bytes | None = None) -> None:
-        self._place = place
+    def __init__(self, request_id: str = "", place: TraceContext | bytes | None = None) -> None:
+        self.request_id = request_id
+        self.place = place
         self.instance: str | None = None
         self.cache: str | None = None
 
     @property
     def trace(self) -> TraceContext | None:
         """Its place in a trace, if there are traces; a new one if a caller's cannot be read."""
-        place = self._place
+        place = self.place
         if isinstance(place, bytes):
-            place = self._place = parse_traceparent(place) or new_trace(is_sampled=False)
+            place = self.place = parse_traceparent(place) or new_trace(is_sampled=False)
         return place
 
     @property
     def is_recorded(self) -> bool:
         """Whether what happens to the request is recorded."""
-        place = self._place
+        place = self.place
         return isinstance(place, TraceContext) and place.is_sampled
 
 

@@ -28,9 +28,9 @@ def _restored() -> Iterator[None]:
 
 
 def served(request_id: str = "r1", status: int = 200, *, is_aborted: bool = False) -> RequestServed:
-    notes = RequestNotes(TRACE)
+    notes = RequestNotes(request_id, TRACE)
     notes.instance, notes.cache = "http://crud:1", "hit"
-    who = ("192.0.2.7", request_id, "key:k")
+    who = ("192.0.2.7", "key:k")
     return RequestServed("GET", "/users/{user_id}", status, 0.0123456, 7, is_aborted, *who, notes, None)
 
 
@@ -64,7 +64,7 @@ def test_a_line_holds_all_that_there_is() -> None:
 
 
 def test_what_there_is_not_is_left_out() -> None:
-    request = RequestServed("GET", "/x", 499, 1.0, 0, True, None, "r", "", RequestNotes(), None)
+    request = RequestServed("GET", "/x", 499, 1.0, 0, True, None, "", RequestNotes("r"), None)
     (line,) = written(request)
     assert not {"trace_id", "instance", "cache"} & set(line)
     assert (line["principal"], line["client"], line["aborted"]) == (None, None, True)

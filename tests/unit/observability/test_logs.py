@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sarvanom.observability.access_lines import MakeLine
-from sarvanom.observability.logs import configure_logs, current_request_id
+from sarvanom.observability.logs import configure_logs
+from sarvanom.shared.trace_context import RequestNotes, current_notes
 
 
 class Terminal(io.BytesIO):
@@ -42,9 +43,9 @@ def fail(password: str) -> None:
 def _restored() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    token = current_request_id.set("")
+    token = current_notes.set(None)
     yield
-    current_request_id.reset(token)
+    current_notes.reset(token)
     root.handlers[:] = handlers
     root.setLevel(level)
     structlog.reset_defaults()
@@ -80,7 +81,7 @@ def test_a_line_says_when_how_grave_what_and_where() -> None:
 
 def test_a_line_knows_its_request() -> None:
     stream = configured()
-    current_request_id.set("abc")
+    current_notes.set(RequestNotes("abc"))
     structlog.get_logger().info("one")
     logging.getLogger("other").warning("two")
     assert [line["request_id"] for line in lines(stream)] == ["abc", "abc"]

@@ -28,7 +28,7 @@ TRACE = TraceContext("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", is_
 
 
 def served(route: str = "/users", method: str = "GET", status: int = 200, span: Span | None = None) -> RequestServed:
-    return RequestServed(method, route, status, 0.003, 10, False, None, "r", "", RequestNotes(), span)
+    return RequestServed(method, route, status, 0.003, 10, False, None, "", RequestNotes("r"), span)
 
 
 def samples_of(exposition: Exposition) -> list[Sample]:

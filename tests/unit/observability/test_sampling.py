@@ -15,7 +15,7 @@ IDS = st.text("0123456789abcdef", min_size=32, max_size=32).filter(lambda text: 
 def enter(entrance: TraceEntrance, *values: bytes) -> tuple[TraceContext, str | None]:
     """Return the place of a request with these headers, read as those who tell of it read it, and its parent."""
     place, parent = entrance.enter([(HEADER, value) for value in values])
-    notes = RequestNotes(place)
+    notes = RequestNotes(place=place)
     is_recorded = notes.is_recorded
     assert notes.trace is not None
     assert notes.trace.is_sampled == is_recorded

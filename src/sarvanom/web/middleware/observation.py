@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sarvanom.observability.sampling import TraceEntrance
 from sarvanom.security.principals import Principal
 from sarvanom.shared.observations import RequestServed, RequestsUnderWay, tell
-from sarvanom.shared.trace_context import RequestNotes, Span, current_notes
+from sarvanom.shared.trace_context import RequestNotes, Span
 from sarvanom.web.authorization import PRINCIPAL
-from sarvanom.web.middleware.request_id import REQUEST_ID
+from sarvanom.web.middleware.request_id import NOTES
 
 ROUTE: Final = "sarvanom.route"
 """Where the scope keeps the path template that matched, such as `/users/{user_id}`."""
@@ -55,10 +55,10 @@ class ObservationMiddleware:
         place = parent_id = span = None
         if self._entrance is not None:
             place, parent_id = self._entrance.enter(scope["headers"])
-        notes = RequestNotes(place)
+        notes: RequestNotes = scope[NOTES]
+        notes.place = place
         if notes.is_recorded and notes.trace is not None:
             span = Span(notes.trace, parent_id, time.time_ns())
-        current_notes.set(notes)
         status = size = 0
         is_complete = False
         answer_began = began
@@ -95,7 +95,6 @@ class ObservationMiddleware:
                     size,
                     not is_complete,
                     client[0] if client else None,
-                    scope.get(REQUEST_ID, ""),
                     "" if principal is None else principal.subject,
                     notes,
                     span,

@@ -6,10 +6,13 @@ from collections.abc import Awaitable, Iterator
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sarvanom.observability.logs import current_request_id
+from sarvanom.shared.trace_context import RequestNotes, current_notes
 
 REQUEST_ID = "sarvanom.request_id"
 """Where the scope keeps the id; read it with `request_id`."""
+
+NOTES = "sarvanom.notes"
+"""Where the scope keeps the request's notes."""
 
 _HEADER = b"x-request-id"
 _IDS_PER_BLOCK = 256
@@ -35,7 +38,8 @@ class RequestIdMiddleware:
             return
         id = _given_id(scope) or next(self._random_ids)
         scope[REQUEST_ID] = id
-        current_request_id.set(id)
+        notes = scope[NOTES] = RequestNotes(id)
+        current_notes.set(notes)
         answered = (_HEADER, id.encode())
 
         def send_with_id(message: Message) -> Awaitable[None]:

@@ -24,7 +24,7 @@ def serve(requests: int = 0) -> Callable[[], None]:
     def happen() -> None:
         tell(StoreMeasured(is_available=True, revision=5, floor=0))
         for _ in range(requests):
-            tell(RequestServed("GET", "/users", 200, 0.003, 10, False, None, "r", "", RequestNotes(), None))
+            tell(RequestServed("GET", "/users", 200, 0.003, 10, False, None, "", RequestNotes("r"), None))
 
     return happen
 

@@ -23,7 +23,7 @@ from tests.unit.cli.monitoring.exposed import exposed
 
 def happen() -> None:
     for status in (200, 200, 404):
-        tell(RequestServed("GET", "/users", status, 0.003, 10, False, None, "r", "", RequestNotes(), None))
+        tell(RequestServed("GET", "/users", status, 0.003, 10, False, None, "", RequestNotes("r"), None))
     tell(CacheRead("hit"))
 
 

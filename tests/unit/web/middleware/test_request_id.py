@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
-from sarvanom.observability.logs import current_request_id
-from sarvanom.web.middleware.request_id import REQUEST_ID, RequestIdMiddleware, _random_ids, request_id
+from sarvanom.shared.trace_context import current_notes
+from sarvanom.web.middleware.request_id import NOTES, REQUEST_ID, RequestIdMiddleware, _random_ids, request_id
 from tests.unit.web.asgi import Replying, Untouched, ask, http_scope, is_untouched
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -71,10 +71,12 @@ async def test_log_lines_of_the_task_know_the_id() -> None:
     seen = []
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        seen.append(current_request_id.get())
+        seen.append((current_notes.get(), scope[NOTES]))
 
     await ask(RequestIdMiddleware(app), http_scope(headers=[(b"x-request-id", b"abc")]))
-    assert seen == ["abc"]
+    [(notes, kept)] = seen
+    assert notes is kept
+    assert notes.request_id == "abc"
 
 
 def test_without_the_middleware_there_is_no_id() -> None:
