@@ -31,7 +31,8 @@ class ObservationMiddleware:
     """Tells of each request: what was asked by its route's template, never by its path, and how it was answered.
 
     An answer that was not finished is `aborted`; its status is 499 if it had not even begun. With an `entrance` each
-    request gets its place in a trace; `under_way` is kept up to date. If nobody listens, requests pass untouched.
+    request gets its place in a trace, in the notes that `RequestIdMiddleware` has begun. `under_way` is kept up to
+    date. If nobody listens, requests pass untouched.
     """
 
     def __init__(

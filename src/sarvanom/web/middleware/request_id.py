@@ -26,7 +26,7 @@ def request_id(scope: Scope) -> str:
 
 
 class RequestIdMiddleware:
-    """Takes the caller's `X-Request-ID` if it is well formed, else makes one; the answer carries it."""
+    """Takes the caller's `X-Request-ID` if it is well formed, else makes one; the answer has it, and the notes."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
