@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -172,8 +173,8 @@ def peaks(system: RunningProcess) -> dict[str, int]:
     return {name: peak(pid) for pid, name in children(system).items()}
 
 
-def import_many(system: RunningProcess, id: str, count: int, target: str = "/models") -> list[bytes]:
-    """Send as many lines of 1 KB as fast as they are taken; return the answer's pieces."""
+def import_many(system: RunningProcess, id: str, count: int, target: str = "/models") -> bytes:
+    """Send as many lines of 1 KB as fast as they are taken; return the results."""
     lines = b"".join(
         b'{"model_name":"%s/%d","provider":"p","parameters":{"text":"%s"}}\n' % (id.encode(), number, b"x" * 900)
         for number in range(count)
@@ -183,16 +184,17 @@ def import_many(system: RunningProcess, id: str, count: int, target: str = "/mod
     with socket.create_connection(("127.0.0.1", system.gateway_port), timeout=60) as connection:
         sending = threading.Thread(target=lambda: connection.sendall(head.encode() + lines))
         sending.start()
-        pieces = list(iter(lambda: connection.recv(2**20), b""))
+        response = HTTPResponse(connection, method="POST")
+        response.begin()
+        results = response.read()
         sending.join()
-    return pieces
+    return results
 
 
 def test_fifty_thousand_lines_take_no_more_memory_than_a_few(own: RunningProcess, id: str) -> None:
     import_many(own, f"{id}-warm", 30_000)  # until SQLite's page caches are full
     before = peaks(own)
-    answer = b"".join(import_many(own, id, LINES))
-    assert answer.count(b'"outcome":"created"') == LINES
+    assert import_many(own, id, LINES).count(b'"outcome":"created"') == LINES
     grown = {name: size - before[name] for name, size in peaks(own).items()}
     assert grown["gateway"] < 8 * 1024, grown
     assert grown["crud"] < 32 * 1024, grown
