@@ -3,7 +3,6 @@
 import asyncio
 import atexit
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -135,7 +134,6 @@ class _LineWriter:
         self._render = render
         self._waiting: deque[MakeLine] = deque()
         self._is_due = False
-        self._lock = threading.Lock()  # other threads write too
 
     def write(self, line: bytes) -> None:
         """Write a line, behind those that wait."""
@@ -161,8 +159,10 @@ class _LineWriter:
     def write_waiting(self) -> None:
         """Write what waits."""
         self._is_due = False  # what comes from here on is written now, or has itself written
-        with self._lock:
-            waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        waiting: list[MakeLine] = []
+        with suppress(IndexError):  # no lock: what garbage collection ends may write a line in the midst of this
+            while True:
+                waiting.append(self._waiting.popleft())
         piece: list[bytes] = []
         size = 0
         for make_line in waiting:
