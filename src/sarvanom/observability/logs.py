@@ -61,10 +61,11 @@ def _line_starter(service: str) -> Processor:
             "service": service,
         }
         notes = current_notes.get()
-        if notes is not None and notes.request_id:
-            line["request_id"] = notes.request_id
-        if notes is not None and (trace := notes.trace) is not None:
-            line["trace_id"] = trace.trace_id
+        if notes is not None:
+            if notes.request_id:
+                line["request_id"] = notes.request_id
+            if (trace := notes.trace) is not None:
+                line["trace_id"] = trace.trace_id
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, level, event)
         line.update(event)

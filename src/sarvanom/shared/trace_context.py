@@ -52,17 +52,17 @@ class RequestNotes:
 
     @property
     def trace(self) -> TraceContext | None:
-        """Its place in a trace, if there are traces; a new one if a caller's cannot be read."""
+        """Its place in a trace, if there are traces."""
         place = self.place
         if isinstance(place, bytes):
-            place = self.place = parse_traceparent(place) or new_trace(is_sampled=False)
+            place = self.place = parse_traceparent(place)
         return place
 
     @property
-    def is_recorded(self) -> bool:
-        """Whether what happens to the request is recorded."""
+    def recorded(self) -> TraceContext | None:
+        """Its place in a trace, if what happens to the request is recorded."""
         place = self.place
-        return isinstance(place, TraceContext) and place.is_sampled
+        return place if isinstance(place, TraceContext) and place.is_sampled else None
 
 
 current_notes: ContextVar[RequestNotes | None] = ContextVar("sarvanom_notes", default=None)
@@ -80,14 +80,14 @@ def parse_traceparent(value: bytes) -> TraceContext | None:
 
 
 def is_unrecorded(value: bytes) -> bool:
-    """Tell of a `traceparent`, if it can be read, whether it says that nothing is recorded and nothing else."""
-    return value[53:] == b"00"
+    """Tell whether a `traceparent` can be read and says that nothing is recorded, and nothing else."""
+    return value[53:] == b"00" and _is_traceparent(value) is not None
 
 
 def begin_span() -> Span | None:
     """Begin a part of what the running task does; None if that is not recorded."""
     notes = current_notes.get()
-    if notes is None or not notes.is_recorded or (here := notes.trace) is None:
+    if notes is None or (here := notes.recorded) is None:
         return None
     return Span(TraceContext(here.trace_id, new_span_id(), is_sampled=True), here.span_id, time.time_ns())
 

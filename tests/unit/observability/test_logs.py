@@ -5,6 +5,7 @@ import io
 import logging
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -322,3 +323,17 @@ async def test_lines_that_may_wait_are_not_kept_for_more_than_a_few() -> None:
     assert len(lines(stream)) == 192
     await asyncio.sleep(0.2)
     assert [line["event"] for line in lines(stream)] == [f"soon {number}" for number in range(200)]
+
+
+async def test_no_line_is_lost_that_threads_write_at_once() -> None:
+    stream = io.BytesIO()
+    write = configure_logs("info", "json", stream, service="crud")
+
+    def write_many() -> None:
+        for number in range(2_000):
+            write(made(str(number)))
+
+    await asyncio.gather(*(asyncio.to_thread(write_many) for _ in range(4)))
+    write_many()
+    await asyncio.sleep(0.2)
+    assert Counter(line["event"] for line in lines(stream)) == {str(number): 5 for number in range(2_000)}

@@ -16,7 +16,7 @@ def enter(entrance: TraceEntrance, *values: bytes) -> tuple[TraceContext, str | 
     """Return the place of a request with these headers, read as those who tell of it read it, and its parent."""
     place, parent = entrance.enter([(HEADER, value) for value in values])
     notes = RequestNotes(place=place)
-    is_recorded = notes.is_recorded
+    is_recorded = notes.recorded is not None
     assert notes.trace is not None
     assert notes.trace.is_sampled == is_recorded
     assert notes.trace is notes.trace
@@ -57,6 +57,7 @@ def test_what_cannot_be_read_begins_a_new_trace(malformed: bytes) -> None:
         assert parse_traceparent(context.header()) == context
         assert context.trace_id not in malformed.decode()
         assert parent is None
+        assert enter(TraceEntrance(1.0, KEY, follows_callers=follows), malformed)[0].is_sampled
 
 
 @given(st.binary(max_size=80) | st.binary(min_size=53, max_size=53).map(lambda start: start + b"00"))

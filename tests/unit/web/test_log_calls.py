@@ -7,8 +7,9 @@ from starlette.types import Message
 
 from sarvanom.shared.changes import ChangeQuery
 from sarvanom.shared.errors import InvalidHeader, RouteNotFound, ValidationFailed
+from sarvanom.shared.trace_context import RequestNotes
 from sarvanom.web.log_calls import LOG_PARSERS, LogCall, LogOperation
-from sarvanom.web.middleware.request_id import REQUEST_ID
+from sarvanom.web.middleware.request_id import NOTES
 from tests.unit.web.asgi import http_scope
 
 AS_EVENTS = (b"accept", b"text/event-stream")
@@ -19,12 +20,14 @@ async def receive() -> Message:
 
 
 async def changes(query: bytes = b"", headers: Sequence[tuple[bytes, bytes]] = ()) -> LogCall:
-    scope = http_scope(headers=headers, query_string=query, **{REQUEST_ID: "r-1"})
+    scope = http_scope(headers=headers, query_string=query)
+    scope[NOTES] = RequestNotes("r-1")
     return await LOG_PARSERS[LogOperation.CHANGES](scope, receive)
 
 
 async def revert(rest: str, headers: Sequence[tuple[bytes, bytes]] = (), query: bytes = b"") -> LogCall:
-    scope = http_scope("POST", headers=headers, query_string=query, **{REQUEST_ID: "r-1"})
+    scope = http_scope("POST", headers=headers, query_string=query)
+    scope[NOTES] = RequestNotes("r-1")
     scope["path_params"] = {"revision": rest}
     return await LOG_PARSERS[LogOperation.REVERT](scope, receive)
 

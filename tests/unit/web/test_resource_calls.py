@@ -10,8 +10,9 @@ from sarvanom.shared.errors import InvalidHeader, MalformedJSON, SarvanOMError, 
 from sarvanom.shared.models.crud_models import UserProfile
 from sarvanom.shared.preconditions import ANY, NO_PRECONDITIONS, Preconditions
 from sarvanom.shared.resources import CACHE, SETTINGS, USERS, Resource
+from sarvanom.shared.trace_context import RequestNotes
 from sarvanom.web.calls import Headers, Operation, ResourceCall
-from sarvanom.web.middleware.request_id import REQUEST_ID
+from sarvanom.web.middleware.request_id import NOTES
 from sarvanom.web.resource_calls import PARSERS
 from tests.unit.web.asgi import http_scope
 
@@ -34,7 +35,8 @@ async def parse(
     async def receive() -> Message:
         return {"type": "http.request", "body": body}
 
-    scope = http_scope(headers=[(b"x-secret", b"kept back"), *headers], query_string=query, **{REQUEST_ID: "r-1"})
+    scope = http_scope(headers=[(b"x-secret", b"kept back"), *headers], query_string=query)
+    scope[NOTES] = RequestNotes("r-1")
     if id is not None:
         scope["path_params"] = {resource.id_field: id}
     return await PARSERS[operation](resource, scope, receive)

@@ -58,11 +58,11 @@ class ObservationMiddleware:
             place, parent_id = self._entrance.enter(scope["headers"])
         notes: RequestNotes = scope[NOTES]
         notes.place = place
-        if notes.is_recorded and notes.trace is not None:
-            span = Span(notes.trace, parent_id, time.time_ns())
+        if (here := notes.recorded) is not None:
+            span = Span(here, parent_id, time.time_ns())
         status = size = 0
         is_complete = False
-        answer_began = began
+        answer_began: float | None = None
 
         def send_watched(message: Message) -> Awaitable[None]:
             nonlocal status, size, is_complete, answer_began
@@ -84,7 +84,7 @@ class ObservationMiddleware:
             raise
         finally:
             self._under_way.requests -= 1
-            end = answer_began if ENDLESS in scope and answer_began > began else clock()
+            end = answer_began if ENDLESS in scope and answer_began is not None else clock()
             client = scope["client"]
             principal: Principal | None = scope.get(PRINCIPAL)
             tell(

@@ -8,11 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sarvanom.shared.trace_context import RequestNotes, current_notes
 
-REQUEST_ID = "sarvanom.request_id"
-"""Where the scope keeps the id; read it with `request_id`."""
-
 NOTES = "sarvanom.notes"
-"""Where the scope keeps the request's notes."""
+"""Where the scope keeps the request's notes, and in them its id; read that with `request_id`."""
 
 _HEADER = b"x-request-id"
 _IDS_PER_BLOCK = 256
@@ -21,8 +18,8 @@ _is_well_formed = re.compile(rb"[A-Za-z0-9._:-]{1,128}").fullmatch
 
 def request_id(scope: Scope) -> str:
     """Return the id of the request, or "" outside of `RequestIdMiddleware`."""
-    found: str = scope.get(REQUEST_ID, "")
-    return found
+    notes: RequestNotes | None = scope.get(NOTES)
+    return "" if notes is None else notes.request_id
 
 
 class RequestIdMiddleware:
@@ -37,7 +34,6 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send)
             return
         id = _given_id(scope) or next(self._random_ids)
-        scope[REQUEST_ID] = id
         notes = scope[NOTES] = RequestNotes(id)
         current_notes.set(notes)
         answered = (_HEADER, id.encode())

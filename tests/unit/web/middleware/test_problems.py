@@ -9,8 +9,9 @@ from structlog.testing import capture_logs
 
 from sarvanom.shared.errors import MethodNotAllowed, SarvanOMError, ServiceUnavailable
 from sarvanom.shared.observations import ErrorUnforeseen, listen
+from sarvanom.shared.trace_context import RequestNotes
 from sarvanom.web.middleware.problems import ProblemMiddleware
-from sarvanom.web.middleware.request_id import REQUEST_ID
+from sarvanom.web.middleware.request_id import NOTES
 from sarvanom.web.sending import CONNECTION
 from tests.unit.web.asgi import Answer, Raising, Replying, Untouched, ask, http_scope, is_untouched
 
@@ -28,7 +29,7 @@ def told() -> Iterator[list[ErrorUnforeseen]]:
 
 
 def scope() -> Scope:
-    return http_scope() | {REQUEST_ID: "abc"}
+    return http_scope() | {NOTES: RequestNotes("abc")}
 
 
 async def test_a_good_answer_passes() -> None:

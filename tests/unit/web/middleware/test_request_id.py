@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
-from sarvanom.shared.trace_context import current_notes
-from sarvanom.web.middleware.request_id import NOTES, REQUEST_ID, RequestIdMiddleware, _random_ids, request_id
+from sarvanom.shared.trace_context import RequestNotes, current_notes
+from sarvanom.web.middleware.request_id import NOTES, RequestIdMiddleware, _random_ids, request_id
 from tests.unit.web.asgi import Replying, Untouched, ask, http_scope, is_untouched
 
 WELL_FORMED = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -81,7 +81,7 @@ async def test_log_lines_of_the_task_know_the_id() -> None:
 
 def test_without_the_middleware_there_is_no_id() -> None:
     assert request_id(http_scope()) == ""
-    assert request_id({REQUEST_ID: "x"}) == "x"
+    assert request_id({NOTES: RequestNotes("x")}) == "x"
 
 
 async def test_other_scopes_pass_untouched() -> None:
