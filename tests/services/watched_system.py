@@ -117,15 +117,27 @@ class WatchedSystem:
         until(lambda: all(when > since for when in self.prometheus.evaluations()), PATIENCE)
 
     def await_spans(self) -> None:
-        """Wait until the collector has the other end of each hop that was answered, and its request's."""
+        """Wait until the collector has each request's span, and both ends of each hop that was answered.
 
-        def is_whole() -> bool:
-            spans = list(self.collector.spans)
-            parents = {span.parent_id for span in spans if span.service == "crud"}
-            ids = {span.span_id for span in spans}
-            return all(hop.parent_id in ids and hop.span_id in parents for hop in spans if is_answered_hop(hop))
+        The gateway sends the spans of a request's hops no later than the request's own.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while lacking := [*self._lacking_requests(), *self._lacking_ends()]:
+            assert time.monotonic() < deadline, f"the collector lacks {len(lacking)} spans: {lacking[:10]}"
+            time.sleep(0.1)
 
-        until(is_whole, PATIENCE)
+    def _lacking_requests(self) -> list[str]:
+        parents = {span.parent_id for span in list(self.collector.spans) if span.service == "gateway"}
+        asked = [one for phase in self.phases.values() for one in phase.load.asked]
+        return [f"{one.method} {one.route}" for one in asked if one.span_id not in parents]
+
+    def _lacking_ends(self) -> list[str]:
+        spans = list(self.collector.spans)
+        ids = {span.span_id for span in spans}
+        parents = {span.parent_id for span in spans if span.service == "crud"}
+        hops = [span for span in spans if is_answered_hop(span)]
+        outer = [f"the request of {hop}" for hop in hops if hop.parent_id not in ids]
+        return outer + [f"crud's end of {hop}" for hop in hops if hop.span_id not in parents]
 
 
 def is_answered_hop(span: SeenSpan) -> bool:
@@ -164,9 +176,9 @@ def play(watched: WatchedSystem) -> None:
         watched.go_on(load)
         watched.kill_crud_worker()
         watched.go_on(load)
-        watched.stop_postgres(load)
         watched.hold_table(load)
         watched.postgres.terminate_backends(watched.database)
         watched.go_on(load)
+        watched.stop_postgres(load)  # the last, so that the database is seen to be back at the end
     watched.await_rules()
     watched.ended = watched.prometheus.settle((GATEWAY, CRUD))
