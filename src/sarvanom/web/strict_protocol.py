@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sarvanom.shared.errors import HeadTooLarge, MalformedRequest, SarvanOMError, TargetTooLong
 from sarvanom.shared.observations import RequestRefused, tell
-from sarvanom.web.joined_answer import JoinedAnswer
+from sarvanom.web.answer_writer import AnswerWriter
 from sarvanom.web.problems import PROBLEM_JSON, problem_body
 from sarvanom.web.targets import check_target
 
@@ -92,7 +92,9 @@ class StrictProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._skipped = self._framing()
         super().on_headers_complete()
-        self.cycle.transport = JoinedAnswer(self.cycle, self.transport, self.loop)  # type: ignore[assignment]
+        writer = AnswerWriter(self.cycle, self.transport, self.loop)
+        self.cycle.transport = writer  # type: ignore[assignment]
+        self.cycle.send = writer.send  # type: ignore[method-assign,assignment]
         self._head_is_open = False
         self._body_is_open = True
 

@@ -5,18 +5,19 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.backends.limits.contract import LimitStore
 from sarvanom.security.limits import LimitPolicy, LimitRules, RouteClass, Rule, caller_of, demand_of, route_class
 from sarvanom.security.principals import Principal
-from sarvanom.shared.errors import RateLimited, SarvanOMError
+from sarvanom.shared.errors import RateLimited
 from sarvanom.shared.observations import LimitDecided, tell
 from sarvanom.shared.quotas import Charge, Demand, Quota
 from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.calls import Headers
 from sarvanom.web.limit_headers import limit_headers
 from sarvanom.web.paced_body import paced
+from sarvanom.web.sent_answer import sent_answer
 
 _MAX_DIGITS: Final = 15
 
@@ -27,7 +28,7 @@ class LimitMiddleware:
     A body whose length is declared is counted before it is read. Any other, and one of lines, is counted as it comes in
     and let in no faster than the limit allows: an import is slowed down and not broken off.
 
-    Raises `RateLimited`. Answers, and the errors that are raised inside, tell what is left.
+    Raises `RateLimited`. Answers, also that to the error, tell what is left.
     """
 
     def __init__(
@@ -49,18 +50,16 @@ class LimitMiddleware:
         found, rule, caller, size, is_streamed = self._judge(scope)
         demand = demand_of(rule, caller, 0 if is_streamed else size)
         verdict = await self._store.admit(demand)
-        headers = limit_headers(rule, verdict)
+        sent, send = sent_answer(scope, send)
+        sent.added.update(limit_headers(rule, verdict))
         if verdict.refused_by is not None:
             tell(LimitDecided(found, "refused", verdict.refused_by.name))
-            raise _refusal(verdict.refused_by, verdict.retry_in, headers)
+            raise _refusal(verdict.refused_by, verdict.retry_in)
         tell(LimitDecided(found, "admitted", "none"))
         if is_streamed and rule.bytes is not None:
             receive = paced(receive, self._store, rule.bytes, caller, self._sleep)
         try:
-            await self._app(scope, receive, _telling(send, headers))
-        except SarvanOMError as error:
-            error.headers |= _told(headers)
-            raise
+            await self._app(scope, receive, send)
         finally:
             self._store.release(demand)
 
@@ -112,21 +111,8 @@ class StrangerLimit:
         return partial(self._store.withdraw, demand)
 
 
-def _told(headers: Headers) -> dict[str, str]:
-    return {name.decode(): value.decode() for name, value in headers}
-
-
-def _telling(send: Send, headers: Headers) -> Send:
-    def send_telling(message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *headers]}
-        return send(message)
-
-    return send_telling
-
-
-def _refusal(quota: Quota, seconds: int, headers: Headers) -> RateLimited:
+def _refusal(quota: Quota, seconds: int, headers: Headers | None = None) -> RateLimited:
     return RateLimited(
         f"No more of the quota {quota.name!r} is left; try again in {seconds} s",
-        headers={"Retry-After": str(seconds), **_told(headers)},
+        headers={"Retry-After": str(seconds)} | {name.decode(): value.decode() for name, value in headers or ()},
     )

@@ -1,11 +1,11 @@
 """Every request is told of once, at its end: to logs, metrics and traces."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from time import perf_counter
 from typing import Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.observability.sampling import TraceEntrance
 from sarvanom.security.principals import Principal
@@ -13,6 +13,7 @@ from sarvanom.shared.observations import RequestServed, RequestsUnderWay, tell
 from sarvanom.shared.trace_context import RequestNotes, Span
 from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.middleware.request_id import NOTES
+from sarvanom.web.sent_answer import sent_answer
 
 ROUTE: Final = "sarvanom.route"
 """Where the scope keeps the path template that matched, such as `/users/{user_id}`."""
@@ -60,41 +61,29 @@ class ObservationMiddleware:
         notes.place = place
         if (here := notes.recorded) is not None:
             span = Span(here, parent_id, time.time_ns())
-        status = size = 0
-        is_complete = False
-        answer_began: float | None = None
-
-        def send_watched(message: Message) -> Awaitable[None]:
-            nonlocal status, size, is_complete, answer_began
-            kind = message["type"]
-            if kind == "http.response.body":
-                size += len(message.get("body", b""))
-                is_complete = not message.get("more_body", False)
-            elif kind == "http.response.start":
-                status = message["status"]
-                answer_began = clock()
-            return send(message)
-
+        sent, send = sent_answer(scope, send)
+        sent.clock = clock
+        failed = 0
         self._under_way.requests += 1
         try:
-            await self._app(scope, receive, send_watched)
+            await self._app(scope, receive, send)
         except Exception:
             # The server answers this way for an application that raised before it answered.
-            status = status or 500
+            failed = 500
             raise
         finally:
             self._under_way.requests -= 1
-            end = answer_began if ENDLESS in scope and answer_began is not None else clock()
+            end = sent.began_at if ENDLESS in scope and sent.began_at is not None else clock()
             client = scope["client"]
             principal: Principal | None = scope.get(PRINCIPAL)
             tell(
                 RequestServed(
                     scope["method"],
                     scope.get(ROUTE) or _find_route(scope),
-                    status or _CLIENT_CLOSED_REQUEST,
+                    sent.status or failed or _CLIENT_CLOSED_REQUEST,
                     end - began,
-                    size,
-                    not is_complete,
+                    sent.size,
+                    not sent.is_complete,
                     client[0] if client else None,
                     "" if principal is None else principal.subject,
                     notes,

@@ -1,16 +1,16 @@
 """The last resort: every error that a request ends with becomes problem details."""
 
 import asyncio
-from collections.abc import Awaitable
 
 import structlog
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.shared.errors import SarvanOMError, UpstreamFailed
 from sarvanom.shared.observations import ErrorUnforeseen, tell
 from sarvanom.web.problems import send_problem, unexpected_error
 from sarvanom.web.sending import CONNECTION, drop_connection
+from sarvanom.web.sent_answer import sent_answer
 
 _log = structlog.get_logger()
 
@@ -28,18 +28,11 @@ class ProblemMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = ended = False
-
-        def send_noting(message: Message) -> Awaitable[None]:
-            nonlocal began, ended
-            ended = began and not message.get("more_body")
-            began = True
-            return send(message)
-
+        sent, send = sent_answer(scope, send)
         try:
-            await self._app(scope, receive, send_noting)
+            await self._app(scope, receive, send)
         except asyncio.CancelledError:
-            if not began:
+            if not sent.status:
                 await send_problem(scope, send, UpstreamFailed("The service stopped; perhaps it acted before"))
             raise
         except ClientDisconnect:
@@ -49,9 +42,9 @@ class ProblemMiddleware:
             error = raised if isinstance(raised, SarvanOMError) else unexpected_error(scope)
             if error is not raised:
                 tell(ErrorUnforeseen(raised, "a request"))
-            if not began:
+            if not sent.status:
                 await send_problem(scope, send, error)
-            elif not ended:
+            elif not sent.is_complete:
                 if CONNECTION not in scope:
                     raise  # the server's to drop
                 if error is raised:

@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sarvanom.shared.trace_context import RequestNotes, current_notes
+from sarvanom.web.sent_answer import sent_answer
 
 NOTES = "sarvanom.notes"
 """Where the scope keeps the request's notes, and in them its id; read that with `request_id`."""
@@ -36,16 +37,9 @@ class RequestIdMiddleware:
         id = _given_id(scope) or next(self._random_ids)
         notes = scope[NOTES] = RequestNotes(id)
         current_notes.set(notes)
-        answered = (_HEADER, id.encode())
-
-        def send_with_id(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                headers = [header for header in message.get("headers", ()) if header[0] != _HEADER]
-                headers.append(answered)
-                message = {**message, "headers": headers}
-            return send(message)
-
-        await self._app(scope, receive, send_with_id)
+        sent, send = sent_answer(scope, send)
+        sent.added[_HEADER] = id.encode()
+        await self._app(scope, receive, send)
 
 
 def _given_id(scope: Scope) -> str | None:

@@ -3,9 +3,9 @@
 The set is that of OWASP's REST Security Cheat Sheet, of which most matters only where an answer is taken for a page.
 """
 
-from collections.abc import Awaitable
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from sarvanom.web.sent_answer import sent_answer
 
 _DENIED_FEATURES = (
     "accelerometer",
@@ -52,14 +52,6 @@ class SecurityHeadersMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        defaults = _OVER_TLS if scope["scheme"] == "https" else _ALWAYS
-
-        def send_secured(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                headers = [*message.get("headers", ())]
-                own = {name for name, _ in headers}
-                headers += [header for header in defaults if header[0] not in own]
-                message = dict(message, headers=headers)
-            return send(message)
-
-        await self._app(scope, receive, send_secured)
+        sent, send = sent_answer(scope, send)
+        sent.fallbacks = _OVER_TLS if scope["scheme"] == "https" else _ALWAYS
+        await self._app(scope, receive, send)

@@ -14,6 +14,7 @@ from sarvanom.shared.errors import RateLimited, ResourceNotFound
 from sarvanom.shared.observations import LimitDecided, listen
 from sarvanom.web.authorization import PRINCIPAL
 from sarvanom.web.middleware.limits import LimitMiddleware, StrangerLimit
+from sarvanom.web.sent_answer import SENT
 from tests.contracts.limits.clock import Clock
 from tests.unit.web.asgi import Answer, Raising, Replying, Untouched, ask, http_scope, is_untouched, read_all
 
@@ -38,7 +39,13 @@ class Edge:
         self.clock.go(seconds)
 
     async def ask(self, *arguments: Any, body: Sequence[bytes] = (b"",), **more: Any) -> Answer:
-        return await ask(self.app, http_scope(*arguments, **more), body=body)
+        self.scope = http_scope(*arguments, **more)
+        return await ask(self.app, self.scope, body=body)
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What the last request was told, however it was answered."""
+        return {name.decode(): value.decode() for name, value in self.scope[SENT].added.items()}
 
     async def admitted(self, *arguments: Any, tries: int = 10, **more: Any) -> int:
         count = 0
@@ -80,8 +87,8 @@ async def test_who_asks_too_much_is_told_when_to_come_back() -> None:
     edge.clock.go(20)
     with pytest.raises(RateLimited, match="No more of the quota 'reads' is left; try again in 41 s") as caught:
         await edge.ask("GET", "/users/ada", **ADA)
-    assert caught.value.headers == {
-        "Retry-After": "41",
+    assert caught.value.headers == {"Retry-After": "41"}
+    assert edge.told == {
         "ratelimit-policy": '"reads";q=5;w=60, "concurrent";q=2;qu="concurrent-requests"',
         "ratelimit": '"reads";r=0;t=41',
         "x-ratelimit-limit-requests": "5",
@@ -166,9 +173,10 @@ async def test_a_place_is_given_back_however_the_request_ends(error: BaseExcepti
 
 
 async def test_an_error_tells_what_is_left_too() -> None:
-    with pytest.raises(ResourceNotFound) as caught:
-        await Edge(Raising(ResourceNotFound("gone"))).ask("GET", "/users", **ADA)
-    assert caught.value.headers["ratelimit"] == '"reads";r=4;t=61'
+    edge = Edge(Raising(ResourceNotFound("gone")))
+    with pytest.raises(ResourceNotFound):
+        await edge.ask("GET", "/users", **ADA)
+    assert edge.told["ratelimit"] == '"reads";r=4;t=61'
 
 
 async def test_a_declared_body_beyond_the_quota_is_refused_unread() -> None:
@@ -176,10 +184,10 @@ async def test_a_declared_body_beyond_the_quota_is_refused_unread() -> None:
     edge = Edge(app)
     declared = [(b"content-length", b"150000")]
     await edge.ask("POST", "/users", declared, **ADA)
-    with pytest.raises(RateLimited, match="'bytes'") as caught:
+    with pytest.raises(RateLimited, match="'bytes'"):
         await edge.ask("POST", "/users", declared, **ADA)
-    assert caught.value.headers["ratelimit"] == '"bytes";r=50000;t=61'
-    assert "x-ratelimit-remaining-requests" not in caught.value.headers
+    assert edge.told["ratelimit"] == '"bytes";r=50000;t=61'
+    assert "x-ratelimit-remaining-requests" not in edge.told
     assert len(app.scopes) == 1
     assert (await edge.ask("POST", "/users", [(b"content-length", b"50000")], **ADA)).status == 200
 
