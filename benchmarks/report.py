@@ -70,17 +70,18 @@ def print_load(out: Console, results: Results, systems: list[str], scenarios: li
 def print_verdicts(out: Console, results: Results) -> bool:
     """Print one line per budget; tell whether all that were measured are kept."""
     table = Table(title="budgets", title_justify="left")
-    for heading in ("budget", "limit", "measured", "verdict"):
+    for heading in ("budget", "limit", "measured", "at the reference's speed", "verdict"):
         table.add_column(heading, overflow="fold")
     kept = True
     for budget in BUDGETS:
-        measured = budget.reading(results)
-        if measured is None:
-            table.add_row(budget.name, budget.limit, "-", "not measured")
+        measured, judged = budget.reading(results), budget.judged(results)
+        if measured is None or judged is None:
+            table.add_row(budget.name, budget.limit, "-", "-", "not measured")
             continue
-        met = budget.met(measured)
+        met = budget.met(judged)
         kept = kept and met
-        table.add_row(budget.name, budget.limit, f"{measured:,.4g} {budget.unit}", "ok" if met else "[bold red]over")
+        cells = [f"{value:,.4g} {budget.unit}" for value in (measured, judged)]
+        table.add_row(budget.name, budget.limit, *cells, "ok" if met else "[bold red]over")
     out.print(table)
     return kept
 

@@ -29,6 +29,8 @@ class BulkImport:
     seconds: float
     cpu_us: dict[str, float]
     """CPU microseconds per line, by role."""
+    yardstick_us: float | None = None
+    """What a request to the yardstick cost, before and after."""
 
     @property
     def per_second(self) -> float:

@@ -8,12 +8,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import override
 
+from benchmarks.driver import Driver
 from benchmarks.errors import MeasurementFailed
 from benchmarks.instance import Instance, running
 from benchmarks.parts.base import POSTGRES, SQLITE, Bench, Part
-from benchmarks.results import BulkImport
+from benchmarks.results import BulkImport, middle
+from benchmarks.scenarios import GET
 from benchmarks.systems.base import Surroundings
 from benchmarks.systems.sarvanom import Crud, on_postgres
+from benchmarks.systems.yardstick import Yardstick
 from sarvanom.cli.importers.litellm import read_models
 
 MODELS = Path(__file__).parents[2] / "tests" / "data" / "litellm-models.json"
@@ -27,6 +30,7 @@ class Bulk(Part):
     """Every model of LiteLLM's list, many times over, in one request."""
 
     name = "bulk"
+    needs_wrk = True
 
     @override
     def measure(self, bench: Bench) -> None:
@@ -47,13 +51,24 @@ class Bulk(Part):
         self, bench: Bench, database: str, surroundings: Surroundings | None, body: Path, lines: int
     ) -> BulkImport:
         answer = bench.folder / "answer.ndjson"
-        with running(Crud(f"crud {database}", surroundings), bench.folder / f"{self.name}-{database}") as instance:
+        with (
+            running(Crud(f"crud {database}", surroundings), bench.folder / f"{self.name}-{database}") as instance,
+            running(Yardstick(), bench.folder / f"{self.name}-{database}-yardstick") as yardstick,
+        ):
+            asked_before = _ask(bench, yardstick)
             before = instance.cpu_us()
             seconds = _upload(instance, body, answer)
             cpu_us = {role: (used - before[role]) / lines for role, used in instance.cpu_us().items()}
+            yardstick_us = middle([asked_before, _ask(bench, yardstick)])
         _check(answer, lines)
         answer.unlink()
-        return BulkImport(database, lines, seconds, cpu_us)
+        return BulkImport(database, lines, seconds, cpu_us, yardstick_us)
+
+
+def _ask(bench: Bench, yardstick: Instance) -> float:
+    """Return what a request to the yardstick costs, in CPU microseconds."""
+    assert bench.wrk is not None
+    return Driver(bench.wrk, connections=bench.connections, seconds=bench.seconds).measure(yardstick, GET).total_us
 
 
 def _limit(bench: Bench, lines: int) -> BulkImport:

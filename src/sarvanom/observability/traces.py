@@ -59,8 +59,7 @@ _TALKATIVE: Final = ("opentelemetry.exporter.otlp.proto.http.trace_exporter", "u
 _log = structlog.get_logger()
 _PATH: Final = "/v1/traces"
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
-_SECONDS_TO_SEND: Final = 10
-"""What OpenTelemetry gives an exporter (`OTEL_EXPORTER_OTLP_TIMEOUT`); spans that take longer are lost."""
+_SECONDS_TO_SEND: Final = 2
 _SECONDS_TO_CLOSE: Final = 1
 """Less than what the supervisor leaves a service beyond the time for its requests."""
 _MOST_OF_AN_ANSWER: Final = 64 * 1024

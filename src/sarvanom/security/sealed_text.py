@@ -14,18 +14,25 @@ MEMBER: Final = "$sealed"
 MARKER: Final = b'{"%s":"' % MEMBER.encode()
 """How every sealed value begins, and nothing else in a stored text does."""
 _RESERVED: Final = b'"%s":' % MEMBER.encode()
+_DOLLAR: Final = ord("$")
+"""One byte is found sooner than several, and most texts do not have it."""
 _value: Final = re.compile(rb'\{"\$sealed":"v[0-9]+\.([0-9a-f]{16})\.[A-Za-z0-9_-]+"\}')
 _MASKED: Final = b'"%s"' % MASK.encode()
 
 
 def mask(text: bytes) -> bytes:
     """Return a stored text as it is read: each sealed value as the mask, and everything else as it is."""
-    return _value.sub(_MASKED, text) if MARKER in text else text
+    return _value.sub(_MASKED, text) if has_sealed(text) else text
+
+
+def has_sealed(text: bytes) -> bool:
+    """Tell whether a sealed value stands in a stored text."""
+    return _DOLLAR in text and MARKER in text
 
 
 def key_ids(text: bytes) -> list[str]:
     """Return the id of the master key of each sealed value in a stored text."""
-    return [id.decode() for id in _value.findall(text)] if MARKER in text else []
+    return [id.decode() for id in _value.findall(text)] if has_sealed(text) else []
 
 
 def names_key(id: str) -> bytes:
@@ -44,6 +51,6 @@ def refuse_planted(text: bytes) -> None:
     Raises:
         ValidationFailed: it has.
     """
-    if _RESERVED in text:
+    if _DOLLAR in text and _RESERVED in text:
         message = f"Must have no member {MEMBER}: the name is the server's"
         raise ValidationFailed("The body uses a name that is reserved", errors=[FieldError("", message)])

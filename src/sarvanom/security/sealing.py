@@ -8,7 +8,7 @@ from pydantic_core import from_json, to_json
 
 from sarvanom.security.encryption import KeyMissing, SealBroken, key_id
 from sarvanom.security.keyring import Keyring
-from sarvanom.security.sealed_text import MARKER, MEMBER, is_sealed, mask, refuse_planted
+from sarvanom.security.sealed_text import MEMBER, has_sealed, is_sealed, mask, refuse_planted
 from sarvanom.security.secret_places import (
     Open,
     below,
@@ -104,7 +104,7 @@ class Sealer:
         target: dict[str, JsonValue] = from_json(stored)
         secret = _secret(resource)
         reached = changes.get(secret.field)
-        if isinstance(reached, dict) and MARKER in stored:
+        if isinstance(reached, dict) and has_sealed(stored):
             place = f"/{secret.field}"
             if secret.flag is not None and changes.get(secret.flag, target.get(secret.flag)) is not True:
                 raise refusal(place, _ANEW)
@@ -114,7 +114,7 @@ class Sealer:
 
     def open(self, resource: Resource[Any], id: str, stored: bytes) -> bytes:
         """Return a stored text with its sealed values opened."""
-        if MARKER not in stored:
+        if not has_sealed(stored):
             return stored
         body, field = from_json(stored), _secret(resource).field
         body[field] = change_sealed(

@@ -21,7 +21,7 @@ def check_json(text: bytes) -> None:
         ValidationFailed: it names the key's place as a dotted path, and as a JSON pointer (RFC 6901).
     """
     try:
-        value = from_json(text, catch_duplicate_keys=True, cache_mode="none")
+        value = from_json(text, catch_duplicate_keys=True, cache_mode="keys")
     except ValueError as error:
         if str(error).startswith(_DUPLICATE):
             _refuse_duplicate(text)

@@ -15,7 +15,7 @@ from sarvanom.security.secret_places import find_secrets
 from sarvanom.shared.errors import ValidationFailed
 from sarvanom.shared.models.account_models import Account
 from sarvanom.shared.models.crud_models import ModelConfiguration, SystemSetting
-from sarvanom.shared.models.secret_fields import MASK, SECRET_NAMES, is_secret_name
+from sarvanom.shared.models.secret_fields import MASK, SECRET_NAMES, _judged, is_secret_name
 from sarvanom.shared.resources import ACCOUNTS, MODELS, SETTINGS
 from tests.contracts.reference import merge
 from tests.harness.secrets import MASTER_KEY, OTHER_KEY, keyring
@@ -54,6 +54,12 @@ def test_names_of_secrets_are_told_in_every_spelling(name: str) -> None:
 @pytest.mark.parametrize("name", ["max_tokens", "input_cost_per_token", "tokens", "key", "tokenizer", "secrets_of", ""])
 def test_other_names_are_not(name: str) -> None:
     assert not is_secret_name(name)
+
+
+def test_no_long_name_is_remembered() -> None:
+    assert not is_secret_name("x" * 1_000_000)
+    assert is_secret_name("_" * 1_000_000 + "api_key")
+    assert max(map(len, _judged)) < 100
 
 
 @given(PARAMETERS)

@@ -8,8 +8,8 @@ from sarvanom.services.crud.bulk_lines import GROUP_LINES, Entry, LineImport, Li
 from sarvanom.web.bulk_lines import LineSplitter
 
 GROUP_BYTES: Final = 4 * 2**20
-MAX_SUBMITTED: Final = 2
-"""Groups that the store has at once: it begins with one as soon as it has done the other."""
+MAX_SUBMITTED: Final = 3
+"""Groups that the store has at once: while it stores one, the next two wait, and share a commit and what it writes."""
 
 
 class _Arrivals:

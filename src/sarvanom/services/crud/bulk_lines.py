@@ -114,11 +114,10 @@ class LineImport:
             return [error] * len(writes)
 
     def _origin(self, number: int, text: bytes) -> Origin:
-        if self.origins is None:
+        if self.origins is None or self.key is None:
             return Origin(self.request_id, self.actor)
-        key = None if self.key is None else f"{self.key}\n{number}"
         asked = f"POST /{self.resource.collection}?on_conflict={self.on_conflict}\n".encode()
-        return self.origins.of_line(self.request_id, self.actor, key, asked + text)
+        return self.origins.of_line(self.request_id, self.actor, f"{self.key}\n{number}", asked + text)
 
     def _result(self, entry: LineWrite, outcome: Written | SarvanOMError) -> bytes:
         id, number, before = entry.write.id, entry.number, entry.decision.before
@@ -143,7 +142,7 @@ def _success(number: int, status: int, outcome: Outcome, id: str, revision: int,
     """Return a result as a line; an id has nothing in it that JSON escapes."""
     replayed = ',"replayed":true' if is_replay else ""
     return (
-        f'{{"line":{number},"status":{status},"outcome":"{outcome}","id":"{id}","revision":{revision}{replayed}}}\n'
+        f'{{"line":{number},"status":{status},"outcome":"{outcome.value}","id":"{id}","revision":{revision}{replayed}}}\n'
     ).encode()
 
 

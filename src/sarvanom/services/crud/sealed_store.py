@@ -23,7 +23,7 @@ from sarvanom.backends.storage.contract import (
     Written,
 )
 from sarvanom.security.encryption import KeyMissing, SealBroken
-from sarvanom.security.sealed_text import MARKER, mask, refuse_planted
+from sarvanom.security.sealed_text import has_sealed, mask, refuse_planted
 from sarvanom.security.sealing import Sealer
 from sarvanom.security.secret_places import has_mask
 from sarvanom.services.crud.masked_log import MaskedLog
@@ -189,11 +189,14 @@ def _explained() -> Iterator[None]:
 
 
 def _masked(document: Document) -> Document:
-    return document._replace(body=mask(document.body)) if MARKER in document.body else document
+    return document._replace(body=mask(document.body)) if has_sealed(document.body) else document
 
 
 def _masked_outcome(written: Written) -> Written:
-    return written if written.document is None else written._replace(document=_masked(written.document))
+    document = written.document
+    if document is None or not has_sealed(document.body):
+        return written
+    return written._replace(document=_masked(document))
 
 
 def _told(outcome: Written | SarvanOMError) -> Written | SarvanOMError:

@@ -40,6 +40,7 @@ _is_timestamp: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 ).fullmatch
 _MAX_LOCAL_PART: Final = 64
+_N, _I = b"NI"
 
 # No C0 control characters, no DEL: PostgreSQL stores no NUL, and nobody names things with the others.
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
@@ -99,8 +100,13 @@ def _check_json(value: pydantic.JsonValue) -> pydantic.JsonValue:
     if value is None or isinstance(value, bool | int | str):
         return value
     text = to_json(value, inf_nan_mode="constants")
-    suspicious = b"NaN" in text or b"Infinity" in text or text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH
-    if suspicious:
+    # A letter is found sooner than a word, and most texts have neither.
+    is_suspicious = (
+        (_N in text and b"NaN" in text)
+        or (_I in text and b"Infinity" in text)
+        or (len(text) > 2 * MAX_JSON_DEPTH and text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH)
+    )
+    if is_suspicious:
         _walk(value, 1)
     return value
 

@@ -1,7 +1,6 @@
 """Which parts of a resource are secrets: declared by name, never guessed by value."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 MASK: Final = "********"
@@ -19,6 +18,8 @@ class Secret:
     flag: str | None = None
 
 
+_MAX_REMEMBERED: Final = 4096
+_LONGEST_REMEMBERED: Final = 64
 _NAMES: Final = """
     api_key x_api_key api_secret api_token api_password
     access_key access_key_id secret_access_key session_token
@@ -46,7 +47,16 @@ SECRET_NAMES: Final = frozenset(_NAMES.split())
 _PLAIN_NAMES: Final = frozenset(map(_plain, SECRET_NAMES))
 
 
-@lru_cache(maxsize=4096)
-def is_secret_name(name: str) -> bool:
-    """Tell whether this is the name of a secret."""
-    return _plain(name) in _PLAIN_NAMES
+class _Judged(dict[str, bool]):
+    """Names, and whether they are those of secrets: the first ones that come, and none that is long."""
+
+    def __missing__(self, name: str) -> bool:
+        is_secret = _plain(name) in _PLAIN_NAMES
+        if len(self) < _MAX_REMEMBERED and len(name) <= _LONGEST_REMEMBERED:
+            self[name] = is_secret
+        return is_secret
+
+
+_judged: Final = _Judged()
+is_secret_name: Final = _judged.__getitem__
+"""Tell whether this is the name of a secret."""

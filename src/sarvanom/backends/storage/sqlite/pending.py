@@ -4,9 +4,10 @@ SQLite works on a statement without the interpreter's lock, so that one long sta
 many short ones would contend with it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 import apsw
@@ -79,8 +80,7 @@ class Pending:
     def add_row(self, resource: Resource[Any], document: Document, values: dict[str, Any]) -> None:
         """Let a new resource wait."""
         self.stored[resource.collection, document.id] = document
-        row = [values[name] for name in _columns(resource)]
-        self._rows.setdefault(resource, []).append(row)
+        self._rows.setdefault(resource, []).append(_pick(resource)(values))
 
     def add_entry(self, entry: Change) -> None:
         """Let an entry of the log wait."""
@@ -119,6 +119,11 @@ def _insert(connection: apsw.Connection, table: str, columns: tuple[str, ...], r
 @cache
 def _columns(resource: Resource[Any]) -> tuple[str, ...]:
     return tuple(column.name for column in TABLES[resource.collection].rows.columns)
+
+
+@cache
+def _pick(resource: Resource[Any]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    return itemgetter(*_columns(resource))
 
 
 @cache
