@@ -27,12 +27,14 @@ class LineSplitter:
         """Yield the lines that end in this chunk."""
         *ended, rest = chunk.split(_LF)
         for text in ended:
-            yield from self._end(text)
+            if (line := self._end(text)) is not None:
+                yield line
         self._add(rest)
 
     def finish(self) -> Iterator[Line]:
         """Yield the last line if there is no newline behind it."""
-        yield from self._end(b"")
+        if (line := self._end(b"")) is not None:
+            yield line
 
     def _add(self, text: bytes) -> None:
         self._size += len(text)
@@ -41,7 +43,7 @@ class LineSplitter:
         elif text:
             self._parts.append(text)
 
-    def _end(self, text: bytes) -> Iterator[Line]:
+    def _end(self, text: bytes) -> Line | None:
         self._number += 1
         if self._size:
             self._add(text)
@@ -50,9 +52,8 @@ class LineSplitter:
         size = self._size or len(text)
         self._size = 0
         if size > self._limit:
-            yield Line(self._number, None)
-        elif text and not text.isspace():
-            yield Line(self._number, text.removesuffix(b"\r"))
+            return Line(self._number, None)
+        return Line(self._number, text.removesuffix(b"\r")) if text and not text.isspace() else None
 
 
 async def read_lines(chunks: AsyncIterable[bytes], limit: int) -> AsyncIterator[Line]:
