@@ -1,5 +1,6 @@
 """The last resort: deliberate errors, unforeseen ones, and answers that had already begun."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -132,6 +133,16 @@ async def test_the_answer_to_head_has_no_body_but_its_length() -> None:
 async def test_a_cancelled_request_stays_cancelled() -> None:
     with pytest.raises(GeneratorExit):
         await ask(ProblemMiddleware(Raising(GeneratorExit())))
+
+
+async def test_who_is_cut_off_by_the_end_of_the_service_is_told_so() -> None:
+    stopped, begun = Answer(scope()), Answer(scope())
+    with pytest.raises(asyncio.CancelledError):
+        await ask(ProblemMiddleware(Raising(asyncio.CancelledError())), scope(), answer=stopped)
+    assert stopped.status == 502
+    with pytest.raises(asyncio.CancelledError):
+        await ask(ProblemMiddleware(Raising(asyncio.CancelledError(), START, PART)), scope(), answer=begun)
+    assert begun.messages == [START, PART]
 
 
 async def test_an_error_of_a_later_message_still_reaches_the_server() -> None:
