@@ -49,9 +49,11 @@ class Budget:
     def judged(self, results: Results) -> float | None:
         """Return what is held against the limit; None if it was not measured."""
         measured = self.reading(results)
-        yardstick = None if self.yardstick is None else self.yardstick(results)
-        if measured is None or yardstick is None:
+        if measured is None or self.yardstick is None:
             return measured
+        yardstick = self.yardstick(results)
+        if yardstick is None:
+            return None
         slowness = yardstick / REFERENCE_US
         return measured / slowness if self.at_most is not None else measured * slowness
 

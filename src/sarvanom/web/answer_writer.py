@@ -15,7 +15,7 @@ _FRAMING: Final = frozenset({_CONTENT_LENGTH, _TRANSFER_ENCODING, _CONNECTION})
 _BODILESS: Final = (204, 304)
 _UNFIT: Final = bytes({*range(0x20), 0x7F} - {ord("\t")})
 """What may stand in no header (RFC 9110, section 5.5)."""
-_BYTES_OF_A_LINE_END: Final = 2
+_LINE_END: Final = b"\r\n"
 _MAX_REMEMBERED: Final = 1024
 
 
@@ -32,6 +32,30 @@ class _Names(dict[bytes, bytes]):
 
 
 _names: Final = _Names()
+
+
+class _Framing:
+    """What the headers of an answer say of its body, as uvicorn reads them, and of the connection."""
+
+    __slots__ = ("closes", "is_chunked", "length")
+
+    def __init__(self) -> None:
+        self.closes = False
+        self.is_chunked: bool | None = None
+        self.length = 0
+
+    def note(self, name: bytes, value: bytes) -> None:
+        """Take one of the headers in `_FRAMING`."""
+        if name == _CONTENT_LENGTH:
+            if self.is_chunked is None:
+                self.length = int(value)
+                self.is_chunked = False
+        elif name == _TRANSFER_ENCODING:
+            if value.lower() == b"chunked":
+                self.length = 0
+                self.is_chunked = True
+        elif b"close" in [token.strip() for token in value.lower().split(b",")]:
+            self.closes = True
 
 
 class AnswerWriter:
@@ -58,16 +82,19 @@ class AnswerWriter:
             RuntimeError: the message has no place here, a header cannot be sent, or the length is not the one declared.
         """
         cycle = self._cycle
+        if cycle is not None and cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+            cycle = self._cycle
         if cycle is None:
             raise RuntimeError(f"The answer is complete, and {message['type']!r} follows it")
-        if cycle.flow.write_paused and not cycle.disconnected:
-            await cycle.flow.drain()
         if cycle.disconnected:
             return
         if not cycle.response_started:
             self._begin(cycle, message)
             return
         if cycle.chunked_encoding or message["type"] != "http.response.body" or cycle.scope["method"] == "HEAD":
+            if cycle.scope["method"] == "HEAD":
+                self._flush()  # no body takes it along, and what comes after the answer must not come before it
             await RequestResponseCycle.send(cycle, message)  # type: ignore[arg-type]
         else:
             self._go_on(cycle, message.get("body", b""), more=message.get("more_body", False))
@@ -103,31 +130,35 @@ class AnswerWriter:
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
         status: int = message["status"]
-        lines = []
-        closes = False
+        lines = [STATUS_LINE[status].removesuffix(_LINE_END)]
+        framing = _Framing()
         for given, value in (*cycle.default_headers, *message.get("headers", ())):
             name = _names[given]
             lines.append(b"%b: %b" % (name, value))
             if name in _FRAMING:
-                closes = _frame(cycle, name, value) or closes
-        if not (cycle.keep_alive or closes):
+                framing.note(name, value)
+        if not (cycle.keep_alive or framing.closes):
             lines.append(b"connection: close")
-        if cycle.chunked_encoding is None and cycle.scope["method"] != "HEAD" and status not in _BODILESS:
-            cycle.chunked_encoding = True
+        if framing.is_chunked is None and cycle.scope["method"] != "HEAD" and status not in _BODILESS:
+            framing.is_chunked = True
             lines.append(b"transfer-encoding: chunked")
-        head = b"\r\n".join(lines)
-        if len(head.translate(None, _UNFIT)) + _BYTES_OF_A_LINE_END * (len(lines) - 1) < len(head):
+        head = _LINE_END.join(lines)
+        if len(head.translate(None, _UNFIT)) + len(_LINE_END) * (len(lines) - 1) < len(head):
             raise RuntimeError("A header holds a control character")
-        self._head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], head)
+        cycle.chunked_encoding = framing.is_chunked
+        cycle.expected_content_length = framing.length
+        cycle.keep_alive = cycle.keep_alive and not framing.closes
+        self._head = head + 2 * _LINE_END
         self._loop.call_soon(self._flush)
 
     def _go_on(self, cycle: RequestResponseCycle, body: bytes, *, more: bool) -> None:
-        cycle.expected_content_length -= len(body)
-        if cycle.expected_content_length < 0:
+        left = cycle.expected_content_length - len(body)
+        if left < 0:
             raise RuntimeError("The body is longer than its Content-Length")
+        cycle.expected_content_length = left
         self.write(body)
         if not more:
-            if cycle.expected_content_length:
+            if left:
                 raise RuntimeError("The body is shorter than its Content-Length")
             cycle.response_complete = True
             cycle.message_event.set()
@@ -139,19 +170,3 @@ class AnswerWriter:
         head, self._head = self._head, None
         if head is not None and not self._transport.is_closing():
             self._transport.write(head)
-
-
-def _frame(cycle: RequestResponseCycle, name: bytes, value: bytes) -> bool:
-    """Note what a header says of the body; tell whether it says that the connection ends."""
-    if name == _CONTENT_LENGTH:
-        if cycle.chunked_encoding is None:
-            cycle.expected_content_length = int(value)
-            cycle.chunked_encoding = False
-    elif name == _TRANSFER_ENCODING:
-        if value.lower() == b"chunked":
-            cycle.expected_content_length = 0
-            cycle.chunked_encoding = True
-    elif b"close" in [token.strip() for token in value.lower().split(b",")]:
-        cycle.keep_alive = False
-        return True
-    return False

@@ -48,11 +48,13 @@ _PLAIN_NAMES: Final = frozenset(map(_plain, SECRET_NAMES))
 
 
 class _Judged(dict[str, bool]):
-    """Names, and whether they are those of secrets: the first ones that come, and none that is long."""
+    """Names, and whether they are those of secrets: of late, and none that is long."""
 
     def __missing__(self, name: str) -> bool:
         is_secret = _plain(name) in _PLAIN_NAMES
-        if len(self) < _MAX_REMEMBERED and len(name) <= _LONGEST_REMEMBERED:
+        if len(name) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MAX_REMEMBERED:
+                self.clear()  # whoever sends many names slows nobody down for long
             self[name] = is_secret
         return is_secret
 
