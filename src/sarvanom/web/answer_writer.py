@@ -75,6 +75,11 @@ class AnswerWriter:
         self._loop = loop
         self._head: bytes | None = None
 
+    def take_over(self, cycle: RequestResponseCycle) -> None:
+        """Send the answer in the cycle's place; after a whole one, it has back what it had."""
+        cycle.transport = self  # type: ignore[assignment]
+        cycle.send = self.send  # type: ignore[method-assign,assignment]
+
     async def send(self, message: Message) -> None:
         """Take a message of the application, once there is room for it.
 

@@ -92,9 +92,7 @@ class StrictProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._skipped = self._framing()
         super().on_headers_complete()
-        writer = AnswerWriter(self.cycle, self.transport, self.loop)
-        self.cycle.transport = writer  # type: ignore[assignment]
-        self.cycle.send = writer.send  # type: ignore[method-assign,assignment]
+        AnswerWriter(self.cycle, self.transport, self.loop).take_over(self.cycle)
         self._head_is_open = False
         self._body_is_open = True
 

@@ -80,9 +80,7 @@ def answer_over(
 ) -> RequestResponseCycle:
     """Return a cycle whose answer an `AnswerWriter` sends."""
     cycle = cycle_over(transport, method, keep_alive=keep_alive, defaults=defaults)
-    writer = AnswerWriter(cycle, transport, asyncio.get_running_loop())  # type: ignore[arg-type]
-    cycle.transport = writer  # type: ignore[assignment]
-    cycle.send = writer.send  # type: ignore[method-assign,assignment]
+    AnswerWriter(cycle, transport, asyncio.get_running_loop()).take_over(cycle)  # type: ignore[arg-type]
     return cycle
 
 
