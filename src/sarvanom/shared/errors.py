@@ -5,7 +5,7 @@ the `code` it finds there, so that a `ResourceNotFound` crosses the wire as a `R
 """
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple, Self
 
 MAX_FIELD_LENGTH: Final = 256
 """How much of a field's path an error names: callers choose it."""
@@ -43,6 +43,12 @@ class SarvanOMError(Exception):
 
     def __init_subclass__(cls) -> None:
         SarvanOMError.by_code[cls.code] = cls
+
+    def copy(self) -> Self:
+        """Return the same error for another who is told of it: raising one adds to what it remembers."""
+        copy = type(self)(self.detail, errors=self.errors, headers=self.headers)
+        copy.__cause__ = self.__cause__
+        return copy
 
 
 class InternalError(SarvanOMError):

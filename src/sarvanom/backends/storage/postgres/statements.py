@@ -1,4 +1,4 @@
-"""The statements of a group of writes: whole columns as arrays, so that a group costs what one write does."""
+"""The statements of a group of reads or writes: whole columns as arrays, so that a group costs what one does."""
 
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sarvanom.backends.storage.log_statements import CHANGE_FIELDS, KEY_FIELDS
 from sarvanom.backends.storage.postgres.connections import DIALECT
 from sarvanom.backends.storage.sql import SQL, render
+from sarvanom.backends.storage.statements import live
 from sarvanom.backends.storage.tables import CHANGES, COUNTERS, IDEMPOTENCY_KEYS, TABLES
 from sarvanom.shared.resources import Resource
 
@@ -47,6 +48,16 @@ def group_statements(resource: Resource[Any]) -> GroupStatements:
         insert_tags={name: _render(_insert_arrays(tag, ["value", "owner"])) for name, tag in tags.items()},
         delete_tags={name: _render(sa.delete(tag).where(tag.c.owner == sa.any_(ids))) for name, tag in tags.items()},
     )
+
+
+@cache
+def read_statement(resource: Resource[Any]) -> SQL:
+    """Select the fields of a `Document` of live rows; parameters are `ids`, and `now` for what expires."""
+    table = TABLES[resource.collection].rows
+    key = table.c[resource.id_field]
+    columns = [key, table.c.revision, table.c.created_at, table.c.body, table.c.service]
+    is_wanted = key == sa.any_(sa.bindparam("ids", type_=_TEXTS))
+    return _render(sa.select(*columns).where(is_wanted, *live(table)))
 
 
 class InsertStatements(NamedTuple):

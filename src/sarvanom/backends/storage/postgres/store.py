@@ -29,6 +29,7 @@ from sarvanom.backends.storage.postgres.listener import Listener
 from sarvanom.backends.storage.postgres.log import BOUNDS, PostgresLog
 from sarvanom.backends.storage.postgres.pages import fetch_page
 from sarvanom.backends.storage.postgres.pool import Pool
+from sarvanom.backends.storage.postgres.reader import GroupReader
 from sarvanom.backends.storage.postgres.removal import count_rows, delete_where, reclaim
 from sarvanom.backends.storage.postgres.sessions import Session
 from sarvanom.backends.storage.postgres.snapshot import open_snapshot, restore_into
@@ -38,7 +39,7 @@ from sarvanom.backends.storage.postgres.writer import GroupWriter
 from sarvanom.backends.storage.schema import VERSION_TABLE
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.statement_spans import note_cache_read
-from sarvanom.backends.storage.statements import counter_statements, resource_statements, stats_statement
+from sarvanom.backends.storage.statements import counter_statements, stats_statement
 from sarvanom.backends.storage.tables import LOGGED_SEQUENCE, SEQUENCES
 from sarvanom.shared.changes import LogBounds
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
@@ -70,6 +71,7 @@ class PostgresStore(Store):
             raise ValueError(f"A store needs at least {MIN_CONNECTIONS} connections to PostgreSQL, not {connections}")
         connector = Connector(url, timeouts or Timeouts())
         self._pool = Pool(connector, connections - len(SEQUENCES) - 1)
+        self._reader = GroupReader(self._pool)
         self._writers = {sequence: GroupWriter(connector, sequence) for sequence in SEQUENCES}
         self._listener = Listener(connector)
         self.log = PostgresLog(self._pool, self._listener)
@@ -83,15 +85,11 @@ class PostgresStore(Store):
         return StoreState("postgresql", schema or "", LogBounds(floor, head), ServerRoom(most, connected))
 
     async def read(self, resource: Resource[Any], id: str) -> Document | None:
-        sql = resource_statements(resource, DIALECT).read
-        if resource.lifetime is None:
-            row = await self._pool.fetch_one(sql, {"id": id})
-        else:
-            row = await self._pool.fetch_one(sql, {"id": id, "now": now_ms()})
-            if resource.counts_reads:
-                self._uncounted["misses" if row is None else "hits"] += 1
-                note_cache_read(is_hit=row is not None)
-        return None if row is None else Document(id, *row)
+        document = await self._reader.read(resource, id)
+        if resource.counts_reads:
+            self._uncounted["misses" if document is None else "hits"] += 1
+            note_cache_read(is_hit=document is not None)
+        return document
 
     async def write(self, write: Write) -> Written:
         [outcome] = await self._writers[write.resource.sequence].submit([write])
@@ -174,6 +172,7 @@ class PostgresStore(Store):
             pass  # counts of the last second, and nobody to take them
         finally:
             await self._listener.aclose()
+            await self._reader.aclose()
             await self._pool.aclose()
 
     async def _flush_counters(self) -> None:

@@ -154,17 +154,9 @@ def _tell(group: Sequence[_Job], outcomes: Sequence[Outcome]) -> None:
     for job in group:
         end = begin + len(job.writes)
         if not job.future.done():
-            job.future.set_result([_own(outcome) for outcome in outcomes[begin:end]])
+            theirs = outcomes[begin:end]
+            job.future.set_result([one.copy() if isinstance(one, SarvanOMError) else one for one in theirs])
         begin = end
-
-
-def _own(outcome: Outcome) -> Outcome:
-    """Return an error of its own to each who is told of it: raising one adds to what it remembers."""
-    if isinstance(outcome, SarvanOMError):
-        copy = type(outcome)(outcome.detail, errors=outcome.errors, headers=outcome.headers)
-        copy.__cause__ = outcome.__cause__
-        return copy
-    return outcome
 
 
 def _detail_of(error: SarvanOMError) -> str:
