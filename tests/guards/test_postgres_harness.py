@@ -145,7 +145,8 @@ def test_nothing_stays_of_a_server_that_was_killed() -> None:
         assert memory in shared_memory()
         server.kill()
     assert not server.data.parent.exists()
-    assert memory not in shared_memory()
+    # It goes with the last of the killed server's children, which end by themselves.
+    eventually("the memory stayed", lambda: memory not in shared_memory())
 
 
 def test_a_named_folder_keeps_its_data(open_folder: Path) -> None:

@@ -30,7 +30,8 @@ SETTINGS: Final = {"SARVANOM_ADMIN_KEY": ADMIN_KEY, "SARVANOM_INTERNAL_SECRET": 
 ADMINISTRATOR: Final = Principal("key:key-administrator", SCOPES)
 """Whom the gateway finds behind the administrator's key."""
 
-STATEMENTS: Final = Statements(derive_key(INTERNAL_SECRET.encode(), PURPOSE))
+STATEMENT_KEY: Final = derive_key(INTERNAL_SECRET.encode(), PURPOSE)
+STATEMENTS: Final = Statements(STATEMENT_KEY)
 
 
 class SignedRequests(httpx2.Auth):

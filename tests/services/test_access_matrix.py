@@ -14,7 +14,7 @@ from sarvanom.security.access_tokens import AccessTokens
 from sarvanom.security.api_keys import make_key as made_up_key
 from sarvanom.security.signing_keys import SigningKeys
 from sarvanom.security.statements import Statements
-from tests.harness.identity import ADMIN_KEY, ADMINISTRATOR, INTERNAL_SECRET, STATEMENTS
+from tests.harness.identity import ADMIN_KEY, ADMINISTRATOR, INTERNAL_SECRET, STATEMENT_KEY, STATEMENTS
 from tests.harness.system import RunningProcess
 from tests.services.access_table import JSON, ROWS, Row
 from tests.services.answers import problem_of
@@ -222,13 +222,12 @@ def test_crud_answers_nobody_but_a_gateway(at_crud: httpx2.Client, world: World,
     def sign(statements: Statements, method: str = method, target: str = target, body: bytes | None = body) -> str:
         return statements.sign(ADMINISTRATOR, method, target.encode(), pairs, body).decode()
 
-    key = STATEMENTS._key
     refused = {
         "none": None,
         "a key": f"Bearer {ADMIN_KEY}",
         "forged": sign(Statements(b"f" * 32)),
-        "old": sign(Statements(key, clock_ms=lambda: now - 61_000)),
-        "ahead": sign(Statements(key, clock_ms=lambda: now + 120_000)),
+        "old": sign(Statements(STATEMENT_KEY, clock_ms=lambda: now - 61_000)),
+        "ahead": sign(Statements(STATEMENT_KEY, clock_ms=lambda: now + 120_000)),
         "another target": sign(STATEMENTS, target=f"{target}x"),
         "another method": sign(STATEMENTS, method="OPTIONS"),
     }

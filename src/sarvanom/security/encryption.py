@@ -4,7 +4,6 @@ A sealed value is text: the version of this format, the id of the master key, an
 key and the ciphertext. What is sealed for one context opens in no other.
 """
 
-import hmac
 import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -14,6 +13,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from sarvanom.security.keyed_hash import KeyedHash
 
 KEY_BYTES: Final = 32
 _VERSION: Final = "v1"
@@ -41,7 +42,7 @@ class MasterKey:
             raise ValueError(f"A master key has {KEY_BYTES} bytes")
         self.id = _derived(secret, "id")[:8].hex()
         self._wrapping = AESGCM(_derived(secret, "wrap"))
-        self._digesting = _derived(secret, "digest")
+        self._digesting = KeyedHash(_derived(secret, "digest"))
 
     def seal(self, plain: bytes, context: bytes) -> str:
         """Return the sealed value, which is another one each time."""
@@ -64,7 +65,7 @@ class MasterKey:
 
     def digest(self, text: bytes) -> bytes:
         """Return a digest that only who has the key can make (HMAC-SHA-256)."""
-        return hmac.digest(self._digesting, text, "sha256")
+        return self._digesting.digest(text)
 
     def _bound(self, context: bytes) -> bytes:
         return f"sarvanom {_VERSION} {self.id} ".encode() + context

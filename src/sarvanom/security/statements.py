@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from sarvanom.security.keyed_hash import KeyedHash
 from sarvanom.security.principals import Principal
 from sarvanom.shared.errors import Unauthorized
 
@@ -57,7 +58,7 @@ class Statements:
     """Makes statements and verifies them, with a key that gateways and crud share."""
 
     def __init__(self, key: bytes, *, clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
-        self._key = key
+        self._hash = KeyedHash(key)
         self._clock_ms = clock_ms
 
     def sign(self, principal: Principal, method: str, target: bytes, headers: Headers, body: bytes | None) -> bytes:
@@ -93,7 +94,7 @@ class Statements:
         # No part holds a line break, so that no two requests read alike.
         lines = [claims, method.encode(), target]
         lines += [b"%s:%s" % header for header in headers if header[0] in COVERED]
-        return b2a_base64(hmac.digest(self._key, b"\n".join(lines), "sha256"), newline=False)
+        return b2a_base64(self._hash.digest(b"\n".join(lines)), newline=False)
 
 
 @lru_cache(maxsize=4096)
