@@ -52,11 +52,15 @@ def group_statements(resource: Resource[Any]) -> GroupStatements:
 
 @cache
 def read_statement(resource: Resource[Any]) -> SQL:
-    """Select the fields of a `Document` of live rows; parameters are `ids`, and `now` for what expires."""
+    """Select the fields of a `Document` of live rows, the body null where it has more than `most` bytes.
+
+    Parameters besides that are `ids`, and `now` for what expires.
+    """
     table = TABLES[resource.collection].rows
     key = table.c[resource.id_field]
-    columns = [key, table.c.revision, table.c.created_at, table.c.body, table.c.service]
+    body = sa.case((sa.func.octet_length(table.c.body) <= sa.bindparam("most", type_=sa.Integer), table.c.body))
     is_wanted = key == sa.any_(sa.bindparam("ids", type_=_TEXTS))
+    columns = [key, table.c.revision, table.c.created_at, body, table.c.service]
     return _render(sa.select(*columns).where(is_wanted, *live(table)))
 
 

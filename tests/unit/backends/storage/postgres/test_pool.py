@@ -19,7 +19,7 @@ from sarvanom.shared.query_strings import build_query
 from sarvanom.shared.resources import SETTINGS
 from tests.harness.postgres import PostgresDatabases
 from tests.unit.backends.storage.postgres.proxy import Proxy
-from tests.unit.backends.storage.postgres.things import SHORT, ask, opened, outcome, put
+from tests.unit.backends.storage.postgres.things import SHORT, ask, look_up, opened, outcome, put
 
 COUNT = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'sarvanom'"
 
@@ -85,7 +85,8 @@ async def test_slow_lists_leave_connections_to_reads_by_id(database: str) -> Non
             for _ in range(40)
         ]
         await asyncio.sleep(0.05)
-        await asyncio.gather(*(store.read(SETTINGS, "x") for _ in range(20)))
+        await asyncio.gather(*(look_up(store, "there") for _ in range(20)))
+        assert await store.read(SETTINGS, "x") is None
         assert not any(task.done() for task in slow)
         for task in slow:
             task.cancel()
@@ -96,10 +97,10 @@ async def test_reads_that_are_cancelled_poison_no_connection(database: str) -> N
     async with opened(database, connections=6) as (store, _):
         await store.write(put("there"))
         for number in range(60):
-            task = asyncio.create_task(store.read(SETTINGS, "key/there"))
+            task = asyncio.create_task(look_up(store, "there"))
             await asyncio.sleep(number * 0.00005)
             task.cancel()
-        found = await asyncio.gather(*(store.read(SETTINGS, "key/there") for _ in range(50)))
+        found = await asyncio.gather(*(look_up(store, "there") for _ in range(50)))
         assert all(found)
         pids = await ask(database, COUNT)
         assert pids[0][0] <= 6

@@ -11,6 +11,7 @@ import asyncpg
 from sarvanom.backends.storage.contract import IdempotencyKey, Origin, Write, Written
 from sarvanom.backends.storage.postgres.connections import Timeouts
 from sarvanom.backends.storage.postgres.store import PostgresStore
+from sarvanom.backends.storage.sql import SQL
 from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
 from sarvanom.shared.models.crud_models import SystemSetting, UserProfile
@@ -33,6 +34,13 @@ def put(key: object, value: Any = 1, idempotency_key: str | None = None) -> Writ
     item = setting(key, value)
     key_of = None if idempotency_key is None else IdempotencyKey(idempotency_key, b"fingerprint")
     return Write(SETTINGS, item.setting_key, lambda _: item, item, Origin(f"request {key}", None, key_of))
+
+
+async def look_up(store: PostgresStore, key: str) -> Any:
+    """Read a setting as a group of one does: several of these at the same time take a connection each."""
+    return await store._pool.fetch_one(
+        SQL("SELECT 1 FROM settings WHERE setting_key = $1", ("id",)), {"id": f"key/{key}"}
+    )
 
 
 async def outcome[T](action: Awaitable[T]) -> tuple[T | SarvanOMError, float]:
