@@ -293,7 +293,8 @@ def _patch_model(model: type[ResourceModel]) -> type[ResourceModel]:
 def _sparse_model(model: type[ResourceModel], id_field: str) -> type[BaseModel]:
     """Derive what a list with `fields` holds: the id, and some of the other fields."""
     fields: dict[str, Any] = {name: _optional(info) for name, info in model.model_fields.items() if name != id_field}
-    fields[id_field] = (model.model_fields[id_field].annotation, Field())
+    id = model.model_fields[id_field]
+    fields[id_field] = (Annotated[id.annotation, *id.metadata], Field())
     doc = f"Some of the fields of {model.__name__}, which `fields` asked for."
     return create_model(f"{model.__name__}Sparse", __doc__=doc, **fields)
 

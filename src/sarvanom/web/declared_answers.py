@@ -75,14 +75,15 @@ _RESULTS: Final = {
     **LINES,
     "example": '{"line":1,"status":201,"outcome":"created","id":"ada","revision":17}\n',
 }
-_LIMIT_HEADERS: Final = {
-    "Retry-After": {"description": "In how many seconds there is more.", "schema": _COUNT},
+_RETRY_AFTER: Final = {"Retry-After": {"description": "In how many seconds there is more.", "schema": _COUNT}}
+DECLARED_LIMIT_HEADERS: Final = {
     "RateLimit": {"description": "What is left of each quota (draft-ietf-httpapi-ratelimit-headers).", "schema": _TEXT},
     "RateLimit-Policy": {"description": "The quotas of this kind of request.", "schema": _TEXT},
     "x-ratelimit-limit-requests": {"description": "The quota of requests in a minute.", "schema": _COUNT},
     "x-ratelimit-remaining-requests": {"description": "How many are left.", "schema": _COUNT},
     "x-ratelimit-reset-requests": {"description": "When there are more: `7s`, `1m0s`.", "schema": _TEXT},
 }
+"""What every answer of a gateway has that is no failure of its own."""
 _LOCATION: Final = {"Location": {"description": "The path of the new resource.", "schema": _TEXT}}
 
 
@@ -129,4 +130,4 @@ def problem_answer(error: type[SarvanOMError]) -> dict[str, Any]:
         "description": error.title,
         "content": {"application/problem+json": {"schema": PROBLEM_SCHEMA}},
     }
-    return answer | {"headers": _LIMIT_HEADERS} if error is RateLimited else answer
+    return answer | {"headers": _RETRY_AFTER} if error is RateLimited else answer

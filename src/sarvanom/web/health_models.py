@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sarvanom.shared.models.fields import Message, Timestamp
+from sarvanom.shared.models.fields import Count, Message, Timestamp
 
 
 class Health(BaseModel):
@@ -58,15 +58,15 @@ class DatabaseReport(BaseModel):
     """The migration that the database is at."""
     newest_schema_version: Message
     """The migration that this version of the service needs."""
-    revision: int
+    revision: Count
     """The newest revision."""
-    revision_floor: int
+    revision_floor: Count
     """Changes up to this revision are compacted."""
-    connections: int | None = None
+    connections: Count | None = None
     """How many connections all workers of this service may open; null where nothing bounds them."""
-    server_connections: int | None = None
+    server_connections: Count | None = None
     """How many the server lets ordinary users have in all."""
-    server_connections_open: int | None = None
+    server_connections_open: Count | None = None
     """How many are open now, everybody's."""
 
 
@@ -74,10 +74,10 @@ class PoolReport(BaseModel):
     """What becomes of the connections of one pool of this process."""
 
     name: Message
-    size: int
-    in_use: int
-    idle: int
-    waiting: int
+    size: Count
+    in_use: Count
+    idle: Count
+    waiting: Count
 
 
 class ProcessReport(Version):
@@ -92,9 +92,9 @@ class ProcessReport(Version):
     checks: Checks
     time: Timestamp
     """What its clock showed."""
-    worker: int = 0
+    worker: Count = 0
     """Which of the workers this process is."""
-    workers: int = 1
+    workers: Count = 1
     database: DatabaseReport | None = None
     """Null for a gateway, and while the database does not answer."""
     pools: Annotated[list[PoolReport], Field(max_length=100)] = []
@@ -108,7 +108,7 @@ class InstanceReport(DependencyCheck):
     url: Message
     healthy: bool
     """The breaker: false if requests go elsewhere as long as there is another."""
-    requests_in_progress: int
+    requests_in_progress: Count
     report: ProcessReport | None = None
     """Null if it did not give one."""
 

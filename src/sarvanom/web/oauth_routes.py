@@ -88,7 +88,7 @@ class TokenError(BaseModel):
 class JWKSet(BaseModel):
     """The keys that access tokens are signed with (RFC 7517), public halves only."""
 
-    keys: Annotated[list[dict[str, str]], Field(max_length=8)]
+    keys: Annotated[list[dict[str, Message]], Field(max_length=8)]
 
 
 type Issue = Callable[[Form], Awaitable[TokenResponse]]

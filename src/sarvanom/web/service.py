@@ -1,7 +1,8 @@
 """A FastAPI application whose resource routes are served directly, and whose middleware is a list written once."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -32,12 +33,16 @@ _SCHEMES: Final = {
         "description": "An API key, `sk-…`, or an access token, as a bearer token (RFC 6750).",
     }
 }
+_LICENSE: Final = {"name": "MIT License", "identifier": "MIT"}
 
 
 class Service(FastAPI):
     """A FastAPI application behind pure ASGI middleware, outermost first."""
 
-    def __init__(self, *, edge: Sequence[Middleware], **declared: Any) -> None:
+    def __init__(
+        self, *, edge: Sequence[Middleware], headers: Mapping[str, Any] | None = None, **declared: Any
+    ) -> None:
+        """Take the middleware, and the headers that OpenAPI is to say all answers below 500 have."""
         super().__init__(
             openapi_url=None,
             docs_url=None,
@@ -45,6 +50,7 @@ class Service(FastAPI):
             redirect_slashes=False,
             telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
             servers=[{"url": "/"}],
+            license_info=_LICENSE,
             openapi_tags=[
                 *_TAGS,
                 {"name": "changes", "description": "What happened, in order; how to follow it, and to undo it."},
@@ -55,6 +61,7 @@ class Service(FastAPI):
             **declared,
         )
         self._edge = tuple(edge)
+        self._headers = headers or {}
         self._line_routes: frozenset[tuple[str, str]] = frozenset()
         self._route_of: Callable[[str], str | None] = _find_nothing
         self.streams = EndlessStreams()
@@ -102,17 +109,25 @@ class Service(FastAPI):
                 description=self.description,
                 tags=self.openapi_tags,
                 servers=self.servers,
+                license_info=self.license_info,
                 routes=declared_routes(self.routes),
             )
             schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas |= {**schema.pop("$defs"), "Problem": schema}
-            document["components"]["securitySchemes"] = _SCHEMES
+            document["components"] |= {"securitySchemes": _SCHEMES, "headers": dict(self._headers)}
             for path, operations in document["paths"].items():
-                if path not in (*OPEN_PATHS, *OAUTH_PATHS):
-                    for operation in operations.values():
-                        operation["security"] = [{name: [] for name in _SCHEMES}]
+                is_open = path in (*OPEN_PATHS, *OAUTH_PATHS)
+                for operation in operations.values():
+                    operation["security"] = [] if is_open else [{name: [] for name in _SCHEMES}]
+                    self._declare_headers(operation["responses"])
         return self.openapi_schema
+
+    def _declare_headers(self, answers: dict[str, Any]) -> None:
+        references = {name: {"$ref": f"#/components/headers/{name}"} for name in self._headers}
+        for status, answer in answers.items():
+            if references and int(status) < HTTPStatus.INTERNAL_SERVER_ERROR:
+                answer["headers"] = answer.get("headers", {}) | references
 
 
 def _find_nothing(_: str) -> str | None:

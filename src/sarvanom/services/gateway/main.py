@@ -34,6 +34,7 @@ from sarvanom.shared.clients.source_urls import hop_context
 from sarvanom.shared.models.profiles import Profile
 from sarvanom.shared.observations import LimitState, Observation
 from sarvanom.web.archive_routes import add_archive_routes
+from sarvanom.web.declared_answers import DECLARED_LIMIT_HEADERS
 from sarvanom.web.docs import register_docs
 from sarvanom.web.edge import gateway_edge
 from sarvanom.web.health import Dependency, Details, HealthSources, register_health
@@ -95,6 +96,7 @@ def create_app(settings: GatewaySettings | None = None, place: Place | None = No
         "settings and cached answers. Every write takes the next revision of the store, which is its entity tag.",
         version=version("sarvanom"),
         lifespan=lifespan,
+        headers=DECLARED_LIMIT_HEADERS,
         edge=gateway_edge(
             BearerAuthentication(
                 keys,
