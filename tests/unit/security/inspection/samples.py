@@ -88,6 +88,8 @@ SQL_INJECTIONS: Final = [
     'and (login glob "',
     "likelihood(7,0.5)",
     "%u%n%i%o%n %s%e%l%e%c%t 7",
+    "s%l%e%e%p(7)",
+    "7; handler`staff`open;",
     "7 and _utf8'b'='b'",
     "7 or binary 7=binary 7",
     "week(",
@@ -112,6 +114,17 @@ STRICT_SQL_INJECTIONS: Final = [
     "'=7",
     "7 ~* 'b",
     "pow(",
+    "7e1 or 7e0=7",
+    "0x7f or 7",
+    "or false #",
+    "7 or session_user <> 8",
+    "7 and {fn now()} > 8",
+    "7 or $a$b$a$=$a$b",
+    "7 or 8 !< 7",
+    "7 div 8",
+    "7 <=> 8",
+    "frfromom staff",
+    "user_name()",
 ]
 """Attacks that are found where nobody writes code; free text may hold what looks like them."""
 SCRIPTS: Final = [
@@ -196,6 +209,8 @@ HONEST_NAMES: Final = [
     "shoulders' and hips' width",
     "like '80s music",
     "Executive order by the king",
+    "The Long Sleep (1978)",
+    "Script Club <script@example.org>",
     "s3://bucket/year=2026/month=01/part-0001.parquet",
 ]
 HONEST_TEXTS: Final = [
