@@ -83,7 +83,7 @@ DECLARED_LIMIT_HEADERS: Final = {
     "x-ratelimit-remaining-requests": {"description": "How many are left.", "schema": _COUNT},
     "x-ratelimit-reset-requests": {"description": "When there are more: `7s`, `1m0s`.", "schema": _TEXT},
 }
-"""What every answer of a gateway has that is no failure of its own."""
+"""What answers of a gateway have whose kind of request has a quota."""
 _LOCATION: Final = {"Location": {"description": "The path of the new resource.", "schema": _TEXT}}
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from sarvanom.security.scopes import METRICS_READ
 from sarvanom.shared.errors import Forbidden, RateLimited, ServiceUnavailable, Unauthorized
 from sarvanom.web.authorization import require
-from sarvanom.web.declared_answers import LINES, problem_answers
+from sarvanom.web.declared_answers import problem_answers
 from sarvanom.web.middleware.observation import ROUTE
 from sarvanom.web.middleware.statement import METRICS_PATH
 
@@ -31,7 +31,7 @@ def register_metrics(app: FastAPI, read: ReadMetrics) -> None:
         return Response(text, headers={"Cache-Control": "no-store", "Content-Type": media_type})
 
     responses = problem_answers(_REFUSALS)
-    text = LINES
+    text = {"schema": {"type": "string", "maxLength": 2**31 - 1}}
     responses[200] = {
         "description": "The metrics",
         "content": {"text/plain; version=0.0.4": text, "application/openmetrics-text; version=1.0.0": text},

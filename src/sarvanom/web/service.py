@@ -42,7 +42,7 @@ class Service(FastAPI):
     def __init__(
         self, *, edge: Sequence[Middleware], headers: Mapping[str, Any] | None = None, **declared: Any
     ) -> None:
-        """Take the middleware, and the headers that OpenAPI is to say all answers below 500 have."""
+        """Take the middleware, and the headers that OpenAPI is to say answers below 500 have."""
         super().__init__(
             openapi_url=None,
             docs_url=None,

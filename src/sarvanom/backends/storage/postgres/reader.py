@@ -19,7 +19,7 @@ from sarvanom.backends.storage.statement_spans import telling
 from sarvanom.backends.storage.statements import resource_statements
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
 from sarvanom.shared.resources import Resource
-from sarvanom.shared.trace_context import Span, begin_span
+from sarvanom.shared.trace_context import Span, TraceContext, begin_span, new_span_id
 
 _MAX_GROUP: Final = 32
 _MAX_BYTES: Final = 64 * 1024
@@ -32,13 +32,13 @@ type _Found = asyncio.Future[Document | None]
 
 
 class _Group:
-    """Those who wait for rows of one collection, by the id they asked for, and the spans of those that are recorded."""
+    """Those who wait for rows of one collection, and the spans of those that are recorded, by the id they asked for."""
 
     def __init__(self, resource: Resource[Any]) -> None:
         self.resource = resource
         self.waiting: dict[str, list[_Found]] = {}
         self.size = 0
-        self.spans: list[Span] = []
+        self.spans: dict[str, list[Span]] = {}
 
     @property
     def wanted(self) -> list[str]:
@@ -83,7 +83,7 @@ class GroupReader:
         group = self._gathering.get(resource.collection) or self._open(resource)
         group.waiting.setdefault(id, []).append(found)
         if (span := begin_span()) is not None:
-            group.spans.append(span)
+            group.spans.setdefault(id, []).append(span)
         group.size += 1
         if group.size == _MAX_GROUP:
             self._close(group)
@@ -131,7 +131,7 @@ class GroupReader:
     async def _read_together(self, group: _Group, ids: Sequence[str]) -> None:
         sql = read_statement(group.resource)
         given = [*ids, *[ids[0]] * (_PLANNED - len(ids))]
-        rows = await self._fetch(group, sql, {"ids": given, "now": now_ms(), "most": _MAX_BYTES})
+        rows = await self._fetch(group, ids, sql, {"ids": given, "now": now_ms(), "most": _MAX_BYTES})
         documents = {row[0]: Document(*row) for row in rows}
         for id in ids:
             document = documents.get(id)
@@ -140,17 +140,26 @@ class GroupReader:
 
     async def _read_alone(self, group: _Group, id: str) -> None:
         sql = resource_statements(group.resource, DIALECT).read
-        rows = await self._fetch(group, sql, {"id": id, "now": now_ms()})
+        rows = await self._fetch(group, [id], sql, {"id": id, "now": now_ms()})
         group.tell(id, Document(id, *rows[0]) if rows else None)
 
-    async def _fetch(self, group: _Group, sql: SQL, values: dict[str, Any]) -> Sequence[Any]:
+    async def _fetch(self, group: _Group, ids: Sequence[str], sql: SQL, values: dict[str, Any]) -> Sequence[Any]:
+        """Run a statement for some ids; those who asked for them have it in their traces."""
+
         async def fetch(session: Session) -> Sequence[Any]:
+            if not group.spans:
+                return await session.fetch(sql, values)
             with ExitStack() as told:
-                for span in group.spans:
-                    told.enter_context(telling("postgresql", sql.text, span._replace(began=time.time_ns())))
+                for span in (span for id in ids for span in group.spans.get(id, ())):
+                    told.enter_context(telling("postgresql", sql.text, _begun_again(span)))
                 return await session.fetch(sql, values)
 
         return await self._pool.read(fetch)
+
+
+def _begun_again(span: Span) -> Span:
+    """Return a part of the same request that begins now: it was not known before how many statements it would take."""
+    return Span(TraceContext(span.context.trace_id, new_span_id(), is_sampled=True), span.parent_id, time.time_ns())
 
 
 def _may_be_stored(id: str) -> bool:

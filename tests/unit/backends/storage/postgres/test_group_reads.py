@@ -113,7 +113,7 @@ async def test_what_nobody_waits_for_any_more_is_not_read(filled: PostgresStore,
     await asyncio.sleep(0)
     reads[1].cancel()
     await asyncio.gather(*reads, return_exceptions=True)
-    [alone] = [asyncio.create_task(filled.read(SETTINGS, "key/0"))]
+    alone = asyncio.create_task(filled.read(SETTINGS, "key/0"))
     await asyncio.sleep(0)
     alone.cancel()
     await asyncio.sleep(0.05)
@@ -121,7 +121,7 @@ async def test_what_nobody_waits_for_any_more_is_not_read(filled: PostgresStore,
 
 
 async def test_long_texts_are_read_alone(filled: PostgresStore, groups: list[list[str]]) -> None:
-    """So that many of them are neither in memory at once nor in the way of a short one."""
+    """So that the pool bounds how many are in memory at once, and a short one waits for none."""
     for number in (5, 6):
         await filled.write(put(number, "x" * 100_000))
     wanted = ids(0, 5, 1, 6, 9)
@@ -248,20 +248,26 @@ async def test_what_has_expired_is_not_read(
     assert (stats.hits, stats.misses) == (3, 1)
 
 
-async def test_only_recorded_requests_tell_of_the_statement(filled: PostgresStore) -> None:
-    """Also if one that is not recorded came first."""
+async def test_each_recorded_request_tells_of_its_own_statements(filled: PostgresStore) -> None:
+    """And of no others, also if one that is not recorded came first."""
+    await filled.write(put(5, "x" * 100_000))
     told: list[StatementRun] = []
     end = listen(StatementRun, told.append)
 
-    async def read(trace: str | None) -> None:
+    async def read(id: str, trace: str | None) -> None:
         place = None if trace is None else TraceContext(trace, "a" * 16, is_sampled=True)
         current_notes.set(RequestNotes("request", place))
-        await filled.read(SETTINGS, "key/1")
+        await filled.read(SETTINGS, id)
 
+    reads = [("key/1", None), ("key/1", "1" * 32), ("key/0", "2" * 32), ("key/5", "3" * 32)]
     try:
-        await asyncio.gather(*(asyncio.create_task(read(trace)) for trace in (None, "1" * 32, None, "2" * 32)))
-        await asyncio.create_task(read(None))
+        await asyncio.gather(*(asyncio.create_task(read(*each)) for each in reads))
+        await asyncio.create_task(read("key/1", None))
+        await asyncio.create_task(read("key/1", "4" * 32))
     finally:
         end()
-    assert sorted(run.span.context.trace_id for run in told) == ["1" * 32, "2" * 32]
-    assert all("setting_key = " in run.text and run.error is None for run in told)
+    of_many = [run.span.context.trace_id[0] for run in told if "= ANY" in run.text]
+    of_one = [run.span.context.trace_id[0] for run in told if "= ANY" not in run.text]
+    assert (sorted(of_many), of_one) == (["1", "2", "3"], ["3", "4"])
+    assert len({run.span.context.span_id for run in told}) == len(told)
+    assert all(run.error is None and run.span.parent_id == "a" * 16 for run in told)
