@@ -33,10 +33,18 @@ def test_the_document_is_openapi_3_1(gateway: Client) -> None:
 
 def test_every_reference_in_the_document_leads_somewhere(gateway: Client) -> None:
     text = gateway.get("/openapi.json").text
-    schemas = gateway.get("/openapi.json").json()["components"]["schemas"]
-    referenced = set(re.findall(r'"\$ref":"#/components/schemas/([^"]+)"', text))
-    assert referenced <= set(schemas)
-    assert text.count('"$ref"') == text.count('"$ref":"#/components/schemas/')
+    components = gateway.get("/openapi.json").json()["components"]
+    referenced = re.findall(r'"\$ref":"#/components/([^"/]+)/([^"/]+)"', text)
+    assert len(referenced) == text.count('"$ref"')
+    assert {kind for kind, _ in referenced} == {"schemas", "headers"}
+    assert [(kind, name) for kind, name in referenced if name not in components[kind]] == []
+
+
+@pytest.mark.parametrize("path", ["/health", "/users", "/users/nobody", "/cache-stats"])
+def test_answers_have_the_headers_that_the_document_says_all_have(gateway: Client, path: str) -> None:
+    declared = gateway.get("/openapi.json").json()["components"]["headers"]
+    assert declared
+    assert [name for name in declared if name not in gateway.get(path).headers] == []
 
 
 def test_everything_that_the_page_names_comes_from_the_gateway(gateway: Client) -> None:
