@@ -89,7 +89,12 @@ def begin_span() -> Span | None:
     notes = current_notes.get()
     if notes is None or (here := notes.recorded) is None:
         return None
-    return Span(TraceContext(here.trace_id, new_span_id(), is_sampled=True), here.span_id, time.time_ns())
+    return span_within(here)
+
+
+def span_within(place: TraceContext) -> Span:
+    """Begin a part of what happens at a place that is recorded."""
+    return Span(TraceContext(place.trace_id, new_span_id(), is_sampled=True), place.span_id, time.time_ns())
 
 
 def new_trace(*, is_sampled: bool) -> TraceContext:

@@ -8,10 +8,10 @@ from starlette.middleware.cors import CORSMiddleware
 from sarvanom.backends.limits.contract import LimitStore
 from sarvanom.security.limits import LimitPolicy
 from sarvanom.security.statements import Statements
+from sarvanom.web.declared_answers import DECLARED_LIMIT_HEADERS
 from sarvanom.web.docs import DOCUMENT_PATHS
 from sarvanom.web.health import DETAILED_PATH, OPEN_PATHS
 from sarvanom.web.inspection import Inspection
-from sarvanom.web.limit_headers import LIMIT_HEADERS
 from sarvanom.web.middleware.authentication import AuthenticationMiddleware
 from sarvanom.web.middleware.body_limit import BodyLimitMiddleware
 from sarvanom.web.middleware.identity import IdentityMiddleware
@@ -36,7 +36,7 @@ _EXPOSED = (
     "SarvanOM-Oldest-Revision",
     "SarvanOM-Revision",
     "X-Request-ID",
-    *LIMIT_HEADERS,
+    *DECLARED_LIMIT_HEADERS,
 )
 _LARGEST_BODY = 32 * 2**20
 """The most that any gateway may be set to let through."""

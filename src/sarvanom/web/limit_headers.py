@@ -11,14 +11,6 @@ from sarvanom.security.limits import Rule
 from sarvanom.shared.quotas import Quota, Unit, Verdict
 from sarvanom.web.calls import Headers
 
-LIMIT_HEADERS: Final = (
-    "RateLimit",
-    "RateLimit-Policy",
-    "x-ratelimit-limit-requests",
-    "x-ratelimit-remaining-requests",
-    "x-ratelimit-reset-requests",
-)
-"""Their names, as a browser's page may read them."""
 _MINUTE: Final = 60
 
 

@@ -1,7 +1,6 @@
 """Reads by id over the pool: those that are asked for at the same time share one statement."""
 
 import asyncio
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from contextvars import Context
@@ -19,7 +18,7 @@ from sarvanom.backends.storage.statement_spans import telling
 from sarvanom.backends.storage.statements import resource_statements
 from sarvanom.shared.errors import SarvanOMError, ServiceUnavailable
 from sarvanom.shared.resources import Resource
-from sarvanom.shared.trace_context import Span, TraceContext, begin_span, new_span_id
+from sarvanom.shared.trace_context import TraceContext, current_notes, span_within
 
 _MAX_GROUP: Final = 32
 _MAX_BYTES: Final = 64 * 1024
@@ -32,13 +31,13 @@ type _Found = asyncio.Future[Document | None]
 
 
 class _Group:
-    """Those who wait for rows of one collection, and the spans of those that are recorded, by the id they asked for."""
+    """Those who wait for rows of one collection, and the places in traces of those that are recorded, by their ids."""
 
     def __init__(self, resource: Resource[Any]) -> None:
         self.resource = resource
         self.waiting: dict[str, list[_Found]] = {}
         self.size = 0
-        self.spans: dict[str, list[Span]] = {}
+        self.places: dict[str, list[TraceContext]] = {}
 
     @property
     def wanted(self) -> list[str]:
@@ -82,8 +81,9 @@ class GroupReader:
         found: _Found = asyncio.get_running_loop().create_future()
         group = self._gathering.get(resource.collection) or self._open(resource)
         group.waiting.setdefault(id, []).append(found)
-        if (span := begin_span()) is not None:
-            group.spans.setdefault(id, []).append(span)
+        notes = current_notes.get()
+        if notes is not None and (place := notes.recorded) is not None:
+            group.places.setdefault(id, []).append(place)
         group.size += 1
         if group.size == _MAX_GROUP:
             self._close(group)
@@ -147,19 +147,14 @@ class GroupReader:
         """Run a statement for some ids; those who asked for them have it in their traces."""
 
         async def fetch(session: Session) -> Sequence[Any]:
-            if not group.spans:
+            if not group.places:
                 return await session.fetch(sql, values)
             with ExitStack() as told:
-                for span in (span for id in ids for span in group.spans.get(id, ())):
-                    told.enter_context(telling("postgresql", sql.text, _begun_again(span)))
+                for place in (place for id in ids for place in group.places.get(id, ())):
+                    told.enter_context(telling("postgresql", sql.text, span_within(place)))
                 return await session.fetch(sql, values)
 
         return await self._pool.read(fetch)
-
-
-def _begun_again(span: Span) -> Span:
-    """Return a part of the same request that begins now: it was not known before how many statements it would take."""
-    return Span(TraceContext(span.context.trace_id, new_span_id(), is_sampled=True), span.parent_id, time.time_ns())
 
 
 def _may_be_stored(id: str) -> bool:

@@ -19,6 +19,7 @@ from sarvanom.backends.storage.postgres.sessions import close
 from sarvanom.backends.storage.postgres.statements import group_statements, keys_statement, read_statement
 from sarvanom.backends.storage.postgres.store import _CACHE_COUNTERS
 from sarvanom.backends.storage.sql import SQL
+from sarvanom.backends.storage.statements import resource_statements
 from sarvanom.shared.changes import ChangeShape
 from sarvanom.shared.models.crud_models import FilterParams, PaginationParams
 from sarvanom.shared.query_strings import build_query
@@ -68,8 +69,10 @@ def page(resource: Any, sort: str = "", cursor_of: tuple[Any, ...] | None = None
 
 
 STATEMENTS = {
-    "get": read_statement(USERS),
-    "get from the cache": read_statement(CACHE),
+    "get": resource_statements(USERS, DIALECT).read,
+    "get from the cache": resource_statements(CACHE, DIALECT).read,
+    "group of gets": read_statement(USERS),
+    "group of gets from the cache": read_statement(CACHE),
     "first page": page(USERS),
     "last page": page(USERS, cursor_of=(TIME.strip("'"), "u9998")),
     "first page by time": page(USERS, "-updated_at"),
