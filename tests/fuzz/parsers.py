@@ -46,9 +46,9 @@ def body(data: bytes) -> None:
 def patch(data: bytes) -> None:
     """Take the bytes for a merge patch, and apply it."""
     for resource in RESOURCES:
-        call = _parse(Operation.PATCH, resource, body=data)
-        if call is not None:
-            merge_patch({"preferences": {"theme": "dark"}, "value": [1], "parameters": {}}, call.item)
+        changes = _parse(Operation.PATCH, resource, body=data)
+        if changes is not None:
+            merge_patch({"preferences": {"theme": "dark"}, "value": [1], "parameters": {}}, changes)
 
 
 def lines(data: bytes) -> None:
@@ -114,9 +114,13 @@ TARGETS: Final[Mapping[str, Target]] = {
 
 
 def _parse(operation: Operation, resource: Any, *, body: bytes = b"", id: str = "a", **scope: Any) -> Any:
+    """Return what the body says, or None if anything is refused."""
     media_type = b"application/merge-patch+json" if operation is Operation.PATCH else b"application/json"
     given = {"path_params": {resource.id_field: id}, "headers": [(b"content-type", media_type)], "query_string": b""}
-    return _run(PARSERS[operation](resource, given | scope, _receive(body)))
+    call = _run(PARSERS[operation](resource, given | scope, _receive(body)))
+    with _refusing():
+        return None if call is None else call.parse_item()
+    return None
 
 
 def _parse_log(operation: LogOperation, *, id: str = "1", **scope: Any) -> Any:

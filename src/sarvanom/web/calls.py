@@ -33,7 +33,7 @@ class Operation(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """A request that has been validated.
+    """A request that has been validated, but for its body.
 
     `target` is the path and query under which any instance of crud serves the same call, `headers` and `body` what goes
     with it; `chunks` is a body that is read as it comes in. `idempotency_key` is the caller's, if it is a write.
@@ -55,18 +55,23 @@ class Call:
     body_digest: bytes | None = None
 
 
+def _nothing() -> None:
+    """Return what a body says that there is none of."""
+
+
 @dataclass(slots=True, kw_only=True)
 class ResourceCall(Call):
     """A call to a collection; which fields are filled depends on its operation.
 
-    `revealed_to` is who asks for secrets in plain, and may; None where nobody does.
+    `parse_item` returns what the body says, or raises what is wrong with it; whoever carries the call out calls it, and
+    the gateway never does. `revealed_to` is who asks for secrets in plain, and may; None where nobody does.
     """
 
     operation: Operation
     resource: Resource[Any]
     id: str = ""
     preconditions: Preconditions = NO_PRECONDITIONS
-    item: Any = None
+    parse_item: Callable[[], Any] = _nothing
     query: ListQuery | None = None
     conditions: tuple[Condition, ...] = ()
     at_revision: int | None = None

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 from pydantic import JsonValue
 from starlette.types import Scope
 
+from sarvanom.security.inspection.inspector import is_plain
 from sarvanom.shared.models.profiles import Profile
 from sarvanom.shared.resources import RESOURCES, Resource, is_valid_id
 
@@ -73,7 +74,7 @@ def header_texts(scope: Scope) -> Iterator[Text]:
 
 
 def item_texts(resource: Resource[Any], item: JsonValue, pointer: str = "") -> Iterator[Text]:
-    """Yield the texts of an item, or of a merge patch of one, as the resource declares their profiles.
+    """Yield the texts of an item, or of a merge patch of one, that are not plain, in the profiles that it declares.
 
     What is no item at all, and fields that there are none, will be refused, and are strict until then.
     """
@@ -83,23 +84,33 @@ def item_texts(resource: Resource[Any], item: JsonValue, pointer: str = "") -> I
     for name, value in item.items():
         profile = resource.profiles.get(name)
         if profile is None and name not in resource.model.model_fields:
-            yield Text(pointer, name, Profile.STRICT)
+            if not is_plain(name):
+                yield Text(pointer, name, Profile.STRICT)
             profile = Profile.STRICT
-        if profile is not None and profile is not Profile.OFF:
+        if profile is not None and profile is not Profile.OFF and not _is_plain_leaf(value):
             yield from _leaves(value, f"{pointer}/{pointer_token(name)}", profile)
 
 
 def _leaves(value: JsonValue, pointer: str, profile: Profile) -> Iterator[Text]:
     """Yield the keys and the texts in a JSON value; the parser of JSON bounds its depth."""
     if isinstance(value, str):
-        yield Text(pointer, value, profile)
+        if not is_plain(value):
+            yield Text(pointer, value, profile)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield Text(pointer, key, profile)
-            yield from _leaves(item, f"{pointer}/{pointer_token(key)}", profile)
+            if not is_plain(key):
+                yield Text(pointer, key, profile)
+            if not _is_plain_leaf(item):
+                yield from _leaves(item, f"{pointer}/{pointer_token(key)}", profile)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _leaves(item, f"{pointer}/{index}", profile)
+            if not _is_plain_leaf(item):
+                yield from _leaves(item, f"{pointer}/{index}", profile)
+
+
+def _is_plain_leaf(value: JsonValue) -> bool:
+    """Tell whether a value holds nothing that has to be looked at; most do, and get no pointer."""
+    return is_plain(value) if isinstance(value, str) else not isinstance(value, dict | list)
 
 
 def pointer_token(key: str) -> str:

@@ -1,6 +1,10 @@
-"""From a request to a call: what is wrong with a request is found here, in the gateway as in crud."""
+"""From a request to a call: what is wrong with a request is found here, in the gateway as in crud.
+
+But for the body of an item: it is read where the call is carried out, and so once.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from starlette.types import Receive, Scope
@@ -41,11 +45,15 @@ async def _parse_create(resource: Resource[Any], scope: Scope, receive: Receive)
     refuse_parameters(scope)
     check_media_type(scope, (JSON,) if resource.grants else (JSON, NDJSON))
     body = await read_body(receive)
-    item = parse_model(resource.write_model, body)
-    target = f"/{resource.collection}".encode()
-    id = "" if resource.is_issued else resource.id_of(item)
     return _write_call(
-        Operation.CREATE, "POST", resource, scope, id=id, target=target, headers=[_JSON_HEADER], body=body, item=item
+        Operation.CREATE,
+        "POST",
+        resource,
+        scope,
+        target=f"/{resource.collection}".encode(),
+        headers=[_JSON_HEADER],
+        body=body,
+        parse_item=partial(parse_model, resource.write_model, body),
     )
 
 
@@ -72,7 +80,7 @@ async def _parse_replace(resource: Resource[Any], scope: Scope, receive: Receive
     check_media_type(scope, (JSON,))
     call = _parse_item_write(Operation.REPLACE, "PUT", resource, scope)
     call.body = await read_body(receive)
-    call.item = parse_replacement(resource, call.id, call.body)
+    call.parse_item = partial(parse_replacement, resource, call.id, call.body)
     call.headers = [_JSON_HEADER, *(call.headers or ())]
     return call
 
@@ -81,7 +89,7 @@ async def _parse_patch(resource: Resource[Any], scope: Scope, receive: Receive) 
     check_media_type(scope, (MERGE_PATCH, JSON))
     call = _parse_item_write(Operation.PATCH, "PATCH", resource, scope)
     call.body = await read_body(receive)
-    call.item = parse_patch(resource, call.body)
+    call.parse_item = partial(parse_patch, resource, call.body)
     call.headers = [_MERGE_PATCH_HEADER, *(call.headers or ())]
     return call
 
@@ -109,7 +117,7 @@ async def _parse_rotate(resource: Resource[Any], scope: Scope, receive: Receive)
         target=f"{resource.path(id)}/rotate".encode(),
         headers=[_JSON_HEADER],
         body=body,
-        item=parse_model(Rotation, body),
+        parse_item=partial(parse_model, Rotation, body),
     )
 
 

@@ -43,8 +43,10 @@ async def answers(tmp_path: Path) -> AsyncIterator[Ask]:
 
 
 def user(operation: Operation, **fields: Any) -> ResourceCall:
-    given = {"resource": USERS, "id": "ada/1", "item": parse_model(USERS.write_model, ADA), **fields}
-    return ResourceCall(operation=operation, method="", target=b"", request_id="r-1", **given)
+    """Return a call about a user, or about what the fields say; `item` is what its body says."""
+    item = fields.pop("item", parse_model(USERS.write_model, ADA))
+    given = {"resource": USERS, "id": "ada/1", **fields}
+    return ResourceCall(operation=operation, method="", target=b"", request_id="r-1", parse_item=lambda: item, **given)
 
 
 def headers(answer: Answer) -> dict[str, str]:
@@ -91,7 +93,7 @@ async def test_absent_item_is_not_found(answers: Ask) -> None:
         with pytest.raises(ResourceNotFound):
             await answers(user(operation))
     with pytest.raises(ResourceNotFound):
-        await answers(user(Operation.PATCH, item={}))
+        await answers(user(Operation.PATCH, item={"settings": {}}))
 
 
 async def test_replacement_creates_only_if_asked(answers: Ask) -> None:

@@ -78,38 +78,46 @@ def test_a_resource_is_found_by_the_first_segment() -> None:
 def test_the_texts_of_an_item_have_the_profiles_of_its_declaration() -> None:
     item: JsonValue = {
         "user_id": "x' or 7=7",
-        "username": "Ada",
+        "username": "A'da",
         "email": "x' or 7=7",
-        "preferences": {"a/b": {"c~d": ["e", 7, None, True, {"f": "g"}]}},
+        "preferences": {"a/b'": {"c~d": ["e'", 7, None, True, {"f'": "g'"}]}},
         "created_at": "x' or 7=7",
         "revision": 7,
     }
     assert list(item_texts(USERS, item)) == [
-        Text("/username", "Ada", STRICT),
-        Text("/preferences", "a/b", FREE),
-        Text("/preferences/a~1b", "c~d", FREE),
-        Text("/preferences/a~1b/c~0d/0", "e", FREE),
-        Text("/preferences/a~1b/c~0d/4", "f", FREE),
-        Text("/preferences/a~1b/c~0d/4/f", "g", FREE),
+        Text("/username", "A'da", STRICT),
+        Text("/preferences", "a/b'", FREE),
+        Text("/preferences/a~1b'", "c~d", FREE),
+        Text("/preferences/a~1b'/c~0d/0", "e'", FREE),
+        Text("/preferences/a~1b'/c~0d/4", "f'", FREE),
+        Text("/preferences/a~1b'/c~0d/4/f'", "g'", FREE),
     ]
 
 
+def test_plain_texts_of_an_item_are_passed_over() -> None:
+    item: JsonValue = {"username": "Ada.L@x/y_z-0", "preferences": {"a": {"b": ["c", {"d": "e", "f": "g h"}]}}}
+    assert list(item_texts(USERS, item)) == [Text("/preferences/a/b/1/f", "g h", FREE)]
+
+
 def test_tags_are_looked_at_one_by_one() -> None:
-    assert list(item_texts(CACHE, {"tags": ["a", "b"], "ttl": "c"})) == [
-        Text("/tags/0", "a", STRICT),
-        Text("/tags/1", "b", STRICT),
+    assert list(item_texts(CACHE, {"tags": ["a'", "b", "c'"], "ttl": "c'"})) == [
+        Text("/tags/0", "a'", STRICT),
+        Text("/tags/2", "c'", STRICT),
     ]
 
 
 def test_a_field_that_there_is_not_is_strict_with_its_name() -> None:
-    assert list(item_texts(DATASETS, {"x": {"y": "z"}}, "/item")) == [
-        Text("/item", "x", STRICT),
-        Text("/item/x", "y", STRICT),
-        Text("/item/x/y", "z", STRICT),
+    assert list(item_texts(DATASETS, {"x'": {"y'": "z'"}, "x": "z'"}, "/item")) == [
+        Text("/item", "x'", STRICT),
+        Text("/item/x'", "y'", STRICT),
+        Text("/item/x'/y'", "z'", STRICT),
+        Text("/item/x", "z'", STRICT),
     ]
 
 
-@pytest.mark.parametrize(("item", "texts"), [("a", ["a"]), (["a", "b"], ["a", "b"]), (7, []), (None, [])])
+@pytest.mark.parametrize(
+    ("item", "texts"), [("a'", ["a'"]), (["a'", "b'"], ["a'", "b'"]), ("a", []), (7, []), (None, [])]
+)
 def test_what_is_no_item_is_strict(item: JsonValue, texts: list[str]) -> None:
     assert [text.value for text in item_texts(USERS, item)] == texts
     assert all(text.profile is STRICT for text in item_texts(USERS, item))

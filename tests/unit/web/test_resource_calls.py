@@ -50,11 +50,13 @@ def test_every_operation_has_a_parser() -> None:
     assert set(PARSERS) == set(Operation) - {Operation.IMPORT, Operation.EXPORT}  # the media type chooses those
 
 
-async def test_creation_has_the_item_its_id_and_the_bytes_as_they_came() -> None:
+async def test_creation_has_the_bytes_as_they_came_and_reads_the_item_when_asked() -> None:
     call = await parse(Operation.CREATE, headers=[AS_JSON, IF_MATCH], body=ADA)
     assert request_line(call) == ("POST", b"/users", "r-1")
-    assert (call.id, call.body, call.headers) == ("ada", ADA, [AS_JSON])
-    assert isinstance(call.item, UserProfile)
+    assert (call.body, call.headers) == (ADA, [AS_JSON])
+    item = call.parse_item()
+    assert isinstance(item, UserProfile)
+    assert item.user_id == "ada"
     assert call.preconditions is NO_PRECONDITIONS
 
 
@@ -70,7 +72,7 @@ async def test_replacement_has_both_conditions_and_body() -> None:
     assert request_line(call) == ("PUT", b"/users/ada", "r-1")
     assert call.headers == [AS_JSON, CREATE_ONLY]
     assert call.preconditions == Preconditions(if_none_match=ANY)
-    assert (call.item.user_id, call.body) == ("ada", ADA)
+    assert (call.parse_item().user_id, call.body) == ("ada", ADA)
 
 
 @pytest.mark.parametrize("media_type", [AS_JSON, AS_PATCH])
@@ -79,7 +81,7 @@ async def test_patch_is_handed_on_as_a_merge_patch_whatever_it_came_as(media_typ
     call = await parse(Operation.PATCH, id="ada", headers=[media_type, IF_MATCH], body=body)
     assert request_line(call) == ("PATCH", b"/users/ada", "r-1")
     assert call.headers == [AS_PATCH, IF_MATCH]
-    assert (call.item, call.body) == ({"username": "Bob", "settings": None}, body)
+    assert (call.parse_item(), call.body) == ({"username": "Bob", "settings": None}, body)
 
 
 async def test_deletion_has_the_conditions() -> None:
@@ -122,7 +124,7 @@ async def test_body_that_is_not_right_is_refused(
     operation: Operation, headers: Headers, body: bytes, error: type[SarvanOMError]
 ) -> None:
     with pytest.raises(error):
-        await parse(operation, id="ada", headers=headers, body=body)
+        (await parse(operation, id="ada", headers=headers, body=body)).parse_item()
 
 
 @pytest.mark.parametrize("operation", [Operation.CREATE, Operation.REPLACE])
@@ -147,7 +149,7 @@ async def test_condition_that_cannot_be_read_is_refused(operation: Operation) ->
 
 async def test_replacement_about_another_item_is_refused() -> None:
     with pytest.raises(ValidationFailed, match="not about this user"):
-        await parse(Operation.REPLACE, id="bob", headers=[AS_JSON], body=ADA)
+        (await parse(Operation.REPLACE, id="bob", headers=[AS_JSON], body=ADA)).parse_item()
 
 
 async def test_reading_the_past_hands_the_revision_on() -> None:

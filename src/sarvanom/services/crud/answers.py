@@ -80,19 +80,20 @@ class StoreAnswers:
             return await self._perform[call.operation](call, self._collections[call.resource.collection])
 
     async def _create(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
+        item = call.parse_item()
         origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
         if not call.resource.is_issued:
-            item = call.item
             if call.resource.grants:
                 (await authority_of(collection.store, call.principal)).check(item)
                 item = await self._hashed.item(call.resource, tenancy.owned(item))
             return self._written(call, Operation.CREATE, await collection.create_document(item, origin, tenancy))
-        issued = await self._issuer.create(collection, call.item, call.principal, call.idempotency_key, origin)
+        issued = await self._issuer.create(collection, item, call.principal, call.idempotency_key, origin)
         return self._issued(call, Operation.CREATE, issued)
 
     async def _rotate(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
+        rotation = call.parse_item()
         key, origin = call.idempotency_key, self._origins.of_call(call)
-        issued = await self._issuer.rotate(collection, call.id, call.item, call.principal, key, origin)
+        issued = await self._issuer.rotate(collection, call.id, rotation, call.principal, key, origin)
         return self._issued(call, Operation.ROTATE, issued)
 
     async def _read(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
@@ -109,16 +110,18 @@ class StoreAnswers:
         return Answer(200, [_CONTENT_TYPE, etag], self._wrap(call, document.body))
 
     async def _replace(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
+        item = call.parse_item()
         origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
-        written = await collection.replace_document(call.item, call.preconditions, origin, tenancy)
+        written = await collection.replace_document(item, call.preconditions, origin, tenancy)
         if call.preconditions.creates:
             return self._written(call, Operation.CREATE, written)
         return self._written(call, Operation.REPLACE, written)
 
     async def _patch(self, call: ResourceCall, collection: StoredCollection[Any]) -> Answer:
+        patch = call.parse_item()
         origin, tenancy = self._origins.of_call(call), tenancy_of(call.principal)
         check = await self._grant_check(call, collection)
-        changes = await self._hashed.patch(call.resource, call.id, call.item)
+        changes = await self._hashed.patch(call.resource, call.id, patch)
         written = await collection.patch_document(call.id, changes, call.preconditions, origin, tenancy, check)
         return self._written(call, Operation.PATCH, written)
 
