@@ -63,7 +63,7 @@ class Batch:
         self.expirations = 0
         self.size = 0
         self._first = revision
-        self._moment = moment
+        self.moment = moment
         self._places: dict[tuple[str, str], _Place] = {}
         self._holders: dict[tuple[str, str, Any], str | None] = {}
         self._last_changes: dict[tuple[str, str], int | None] = {}
@@ -90,7 +90,7 @@ class Batch:
         if place.is_in_table:
             return
         place.is_in_table = True
-        if expires_at is not None and expires_at <= self._moment.ms:
+        if expires_at is not None and expires_at <= self.moment.ms:
             place.has_expired = True
             return
         place.stored = Document(id, revision, created_at, body, service)
@@ -119,7 +119,7 @@ class Batch:
         written = self._delete(write, place) if item is None else self._put(write, place, item)
         self._last_changes[at] = written.revision
         if key is not None:
-            row = key_row_of(key, write, written, self._moment)
+            row = key_row_of(key, write, written, self.moment)
             self.keys[key.key] = row
             self.new_keys.append(row)
         return written
@@ -127,8 +127,8 @@ class Batch:
     def _put(self, write: Write, place: _Place, item: Any) -> Written:
         resource, before = write.resource, place.stored
         text, created_at = text_of(write, item), self._created_at(write, before)
-        document = compose(write.id, text, created_at, self._moment.timestamp, self.revision + 1, item.service)
-        row = row_of(resource, document, item, self._moment)
+        document = compose(write.id, text, created_at, self.moment.timestamp, self.revision + 1, item.service)
+        row = row_of(resource, document, item, self.moment)
         unique = {name: row[name] for name in resource.unique}
         self._check_unique(resource, write.id, unique)
         tags = row_values(resource).tags(item)
@@ -160,13 +160,13 @@ class Batch:
 
     def _log(self, write: Write, before: Document | None, after: Document | None) -> None:
         if write.resource.is_logged:
-            self.entries.append(entry_of(write, before, after, self.revision, self._moment))
+            self.entries.append(entry_of(write, before, after, self.revision, self.moment))
 
     def _created_at(self, write: Write, before: Document | None) -> str:
         if before is not None:
             return before.created_at
         restored = None if write.revert is None else write.revert.created_at
-        return restored or self._moment.timestamp
+        return restored or self.moment.timestamp
 
     def _check_unique(self, resource: Resource[Any], id: str, unique: dict[str, Any]) -> None:
         for column, value in unique.items():

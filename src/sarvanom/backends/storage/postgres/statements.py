@@ -1,5 +1,6 @@
 """The statements of a group of reads or writes: whole columns as arrays, so that a group costs what one does."""
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +21,8 @@ _TEXTS: Final = ARRAY(sa.Text)
 class GroupStatements(NamedTuple):
     """What a group does with one collection; parameters are arrays, named like the columns, `ids` for the ids.
 
-    `read` selects `id`, `revision`, `created_at`, `body`, `service`, `expires_at` and the unique fields.
+    `read` selects `fingerprint`, `time`, `id`, `revision`, `created_at`, `body`, `service`, `expires_at` and the unique
+    fields. A row with a fingerprint is what is known of one of the idempotency `keys`, which is its `id`.
     """
 
     read: SQL
@@ -34,20 +36,33 @@ class GroupStatements(NamedTuple):
 def group_statements(resource: Resource[Any]) -> GroupStatements:
     """Return the statements for one collection."""
     table, tags = TABLES[resource.collection]
-    key = table.c[resource.id_field]
     ids = sa.bindparam("ids", type_=_TEXTS)
-    expiry = table.c.get("expires_at")
-    matches = [key == sa.any_(ids)]
-    matches += [table.c[name] == sa.any_(sa.bindparam(name, type_=_TEXTS)) for name in resource.unique]
-    columns = [key, table.c.revision, table.c.created_at, table.c.body, table.c.service]
-    unique = [table.c[name] for name in resource.unique]
     return GroupStatements(
-        read=_render(sa.select(*columns, expiry if expiry is not None else sa.null(), *unique).where(sa.or_(*matches))),
+        read=_render(_what_decides(resource)),
         upsert=_render(_upsert(table, resource.id_field)),
-        delete=_render(sa.delete(table).where(key == sa.any_(ids))),
+        delete=_render(sa.delete(table).where(table.c[resource.id_field] == sa.any_(ids))),
         insert_tags={name: _render(_insert_arrays(tag, ["value", "owner"])) for name, tag in tags.items()},
         delete_tags={name: _render(sa.delete(tag).where(tag.c.owner == sa.any_(ids))) for name, tag in tags.items()},
     )
+
+
+def _what_decides(resource: Resource[Any]) -> sa.ClauseElement:
+    """Select the rows that writes are about or that hold unique values, and what is known of their keys."""
+    table, known = TABLES[resource.collection].rows, IDEMPOTENCY_KEYS.c
+    key, expiry = table.c[resource.id_field], table.c.get("expires_at")
+    wanted = {"ids": key} | {name: table.c[name] for name in resource.unique}
+    matches = [column == sa.any_(sa.bindparam(name, type_=_TEXTS)) for name, column in wanted.items()]
+    of_rows: list[sa.ColumnElement[Any]] = [table.c.service, _null(sa.BigInteger) if expiry is None else expiry]
+    of_rows += [table.c[name] for name in resource.unique]
+    rows = sa.select(
+        _null(sa.LargeBinary), _null(sa.Text), key, table.c.revision, table.c.created_at, table.c.body, *of_rows
+    )
+    keys = sa.select(
+        known.fingerprint, known.time, known.key, known.revision, known.created_at, known.body,
+        *(_null(column.type) for column in of_rows),
+    )  # fmt: skip
+    is_asked_for = known.key == sa.any_(sa.bindparam("keys", type_=_TEXTS))
+    return rows.where(sa.or_(*matches)).union_all(keys.where(is_asked_for))
 
 
 @cache
@@ -117,26 +132,27 @@ def has_row(resource: Resource[Any]) -> SQL:
 
 
 @cache
-def finish_statement(*, is_logged: bool) -> SQL:
+def finish_statement(resource: Resource[Any] | None, *, is_logged: bool) -> SQL:
     """Append to the log and to the keys, put the sequence forward, and tell who listens: one statement for all.
 
-    Nobody listens for what is not logged, and telling takes a lock that all commits of the database share.
+    The rows of a collection are put with them if it is named. Parameters are arrays, named like columns; those of the
+    rows begin with `row_`, those of the keys with `key_`. What is null in every row may be null for an array. All has
+    happened at the same `moment`. Nobody listens for what is not logged, and telling takes a lock that all commits of
+    the database share.
     """
-    log = _insert_arrays(CHANGES, CHANGE_FIELDS).cte("log")
-    keys = _insert_arrays(IDEMPOTENCY_KEYS, KEY_FIELDS, prefix="key_").cte("keys")
+    moment = sa.bindparam("moment", type_=sa.Text)
+    parts = [
+        _insert_arrays(CHANGES, CHANGE_FIELDS, time=moment).cte("log"),
+        _insert_arrays(IDEMPOTENCY_KEYS, KEY_FIELDS, prefix="key_", time=moment).cte("keys"),
+    ]
+    if resource is not None:
+        table = TABLES[resource.collection].rows
+        parts.append(_upsert(table, resource.id_field, prefix="row_", updated_at=moment).cte("rows"))
     advance = sa.update(COUNTERS).where(COUNTERS.c.name == sa.bindparam("counter")).values(value=sa.bindparam("amount"))
     if is_logged:
         channel = sa.bindparam("channel", type_=sa.Text)
         advance = advance.returning(sa.func.pg_notify(channel, sa.cast(COUNTERS.c.value, sa.Text)))
-    return _render(advance.add_cte(log, keys))
-
-
-@cache
-def keys_statement() -> SQL:
-    """Select what is known of several idempotency keys."""
-    keys = IDEMPOTENCY_KEYS.c
-    fields = [keys[name] for name in KEY_FIELDS]
-    return _render(sa.select(*fields).where(keys.key == sa.any_(sa.bindparam("keys", type_=_TEXTS))))
+    return _render(advance.add_cte(*parts))
 
 
 def without_nul(values: dict[str, Any]) -> dict[str, Any]:
@@ -150,22 +166,31 @@ def without_nul(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _upsert(table: sa.Table, id_field: str) -> sa.ClauseElement:
+def _upsert(table: sa.Table, id_field: str, prefix: str = "", **same: sa.ColumnElement[Any]) -> sa.Insert:
     names = [column.name for column in table.columns]
-    source = sa.select(*(_unnest(table.c[name], name) for name in names))
-    statement = insert(table).from_select(names, source)
+    statement = insert(table).from_select(names, _rows(table, names, prefix, same))
     return statement.on_conflict_do_update(
         index_elements=[id_field], set_={name: statement.excluded[name] for name in names if name != id_field}
     )
 
 
-def _insert_arrays(table: sa.Table, names: Any, prefix: str = "") -> sa.Insert:
-    source = sa.select(*(_unnest(table.c[name], prefix + name) for name in names))
-    return sa.insert(table).from_select(list(names), source)
+def _insert_arrays(table: sa.Table, names: Iterable[str], prefix: str = "", **same: sa.ColumnElement[Any]) -> sa.Insert:
+    return sa.insert(table).from_select(list(names), _rows(table, names, prefix, same))
+
+
+def _rows(
+    table: sa.Table, names: Iterable[str], prefix: str, same: Mapping[str, sa.ColumnElement[Any]]
+) -> sa.Select[Any]:
+    """Select rows out of arrays, one for each column but those that are the same in all rows."""
+    return sa.select(*(same[name] if name in same else _unnest(table.c[name], prefix + name) for name in names))
 
 
 def _unnest(column: sa.Column[Any], name: str) -> sa.ColumnElement[Any]:
     return sa.func.unnest(sa.bindparam(name, type_=ARRAY(_element_type(column))))
+
+
+def _null(of_type: Any) -> sa.ColumnElement[Any]:
+    return sa.cast(sa.null(), of_type)
 
 
 def _element_type(column: sa.Column[Any]) -> Any:

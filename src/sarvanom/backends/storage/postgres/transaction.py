@@ -16,7 +16,6 @@ from sarvanom.backends.storage.postgres.statements import (
     finish_statement,
     group_statements,
     has_row,
-    keys_statement,
 )
 from sarvanom.backends.storage.postgres.transactor import Done, Proof
 from sarvanom.backends.storage.statements import counter_statements, row_values
@@ -75,12 +74,10 @@ def _proof(batch: Batch) -> Proof | None:
 async def _read(session: Session, batch: Batch, writes: Sequence[Write]) -> None:
     """Read everything that the writes are decided by."""
     keys = [write.origin.key.key for write in writes if write.origin.key is not None]
-    if keys:
-        rows = await session.fetch(keys_statement(), {"keys": keys})
-        batch.keys |= {row[0]: KeyRow(*row) for row in rows}
     for resource in dict.fromkeys(write.resource for write in writes):
         theirs = [write for write in writes if write.resource is resource]
-        await _read_rows(session, batch, resource, theirs)
+        await _read_rows(session, batch, resource, theirs, keys)
+        keys = []  # they have been asked for with the rows of the first collection
     for write in writes:
         if write.revert is not None:
             values = {"collection": write.resource.collection, "id": write.id}
@@ -88,25 +85,36 @@ async def _read(session: Session, batch: Batch, writes: Sequence[Write]) -> None
             batch.learn_last_change(write, row[0])
 
 
-async def _read_rows(session: Session, batch: Batch, resource: Resource[Any], writes: Sequence[Write]) -> None:
-    """Read the rows of the ids, and those that hold a unique value that a write wants."""
+async def _read_rows(
+    session: Session, batch: Batch, resource: Resource[Any], writes: Sequence[Write], keys: list[str]
+) -> None:
+    """Read the rows of the ids, those that hold a unique value that a write wants, and what is known of the keys."""
     wanted: list[dict[str, Any]] = [_unique(resource, write.item) for write in writes if write.item is not None]
-    await _read_matches(session, batch, resource, [write.id for write in writes], wanted)
+    await _read_matches(session, batch, resource, [write.id for write in writes], wanted, keys)
     if resource.unique:
         wanted = [wish for write in writes if write.item is None and (wish := _foreseen(batch, write))]
         if wanted:
-            await _read_matches(session, batch, resource, [], wanted)
+            await _read_matches(session, batch, resource, [], wanted, [])
 
 
 async def _read_matches(
-    session: Session, batch: Batch, resource: Resource[Any], ids: list[str], wanted: Sequence[dict[str, Any]]
+    session: Session,
+    batch: Batch,
+    resource: Resource[Any],
+    ids: list[str],
+    wanted: Sequence[dict[str, Any]],
+    keys: list[str],
 ) -> None:
-    values: dict[str, Any] = {"ids": ids}
+    values: dict[str, Any] = {"ids": ids, "keys": keys}
     for column in resource.unique:
         values[column] = [wish[column] for wish in wanted]
         batch.expect_values(resource, column, values[column])
-    for row in await session.fetch(group_statements(resource).read, values):
-        batch.learn(resource, row)
+    for fingerprint, time, *row in await session.fetch(group_statements(resource).read, values):
+        if fingerprint is None:
+            batch.learn(resource, row)
+        else:
+            key, revision, created_at, body, *_ = row
+            batch.keys[key] = KeyRow(key, fingerprint, time, revision, created_at, body)
 
 
 def _foreseen(batch: Batch, write: Write) -> dict[str, Any] | None:
@@ -126,25 +134,41 @@ def _unique(resource: Resource[Any], item: Any) -> dict[str, Any]:
 
 
 async def _store(session: Session, batch: Batch, sequence: str) -> None:
+    """Store what has come of a batch: the rows of one collection together with all that every change has."""
+    last = _last_resource(batch)
     for resource, effects in batch.effects.items():
-        await _store_rows(session, resource, effects)
+        await _store_rows(session, resource, effects, are_put=resource is not last)
     if batch.expirations:
         await session.fetch(_COUNTERS.add, {"counter": "expirations", "amount": batch.expirations})
     values: dict[str, Any] = {"counter": sequence, "amount": batch.revision, "channel": CHANNEL}
+    values["moment"] = batch.moment.timestamp
     values |= _columns(CHANGE_FIELDS, batch.entries)
-    values |= {f"key_{name}": column for name, column in _columns(KEY_FIELDS, batch.new_keys).items()}
-    await session.fetch(finish_statement(is_logged=bool(batch.entries)), values)
+    values |= _columns([f"key_{name}" for name in KEY_FIELDS], batch.new_keys)
+    if last is not None:
+        values |= {f"row_{name}": column for name, column in _row_columns(last, batch.effects[last]).items()}
+    await session.fetch(finish_statement(last, is_logged=bool(batch.entries)), values)
 
 
-async def _store_rows(session: Session, resource: Resource[Any], effects: Effects) -> None:
-    """Delete before putting, so that what is given up is free."""
+def _last_resource(batch: Batch) -> Resource[Any] | None:
+    """Return a collection whose rows may be put last, for nothing follows them."""
+    return next(
+        (
+            resource
+            for resource, effects in batch.effects.items()
+            if effects.rows and not group_statements(resource).insert_tags
+        ),
+        None,
+    )
+
+
+async def _store_rows(session: Session, resource: Resource[Any], effects: Effects, *, are_put: bool) -> None:
+    """Delete before anything is put, so that what is given up is free."""
     statements = group_statements(resource)
     if effects.deleted:
         await session.fetch(statements.delete, {"ids": list(effects.deleted)})
-    if not effects.rows:
+    if not effects.rows or not are_put:
         return
-    rows = list(effects.rows.values())
-    await session.fetch(statements.upsert, {name: [row[name] for row in rows] for name in statements.upsert.names})
+    await session.fetch(statements.upsert, _row_columns(resource, effects))
     for column, insert_tags in statements.insert_tags.items():
         await session.fetch(statements.delete_tags[column], {"ids": list(effects.rows)})
         pairs = [(tag, id) for id, tags in effects.tags.items() for tag in tags[column]]
@@ -152,7 +176,17 @@ async def _store_rows(session: Session, resource: Resource[Any], effects: Effect
             await session.fetch(insert_tags, {"value": [tag for tag, _ in pairs], "owner": [id for _, id in pairs]})
 
 
-def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
-    """Return rows as columns."""
+def _row_columns(resource: Resource[Any], effects: Effects) -> dict[str, list[Any]]:
+    """Return the rows to put as columns."""
+    rows = list(effects.rows.values())
+    return {name: [row[name] for row in rows] for name in group_statements(resource).upsert.names}
+
+
+def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+    """Return rows as columns, and null for one in which nothing stands: the driver looks at every element."""
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return {name: list(column) for name, column in zip(names, columns, strict=True)}
+    return {name: _column(list(column)) for name, column in zip(names, columns, strict=True)}
+
+
+def _column(values: list[Any]) -> list[Any] | None:
+    return values if any(value is not None for value in values) else None

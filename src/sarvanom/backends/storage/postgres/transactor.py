@@ -58,10 +58,13 @@ class Transactor:
     across any number of processes.
     """
 
-    def __init__(self, connector: Connector, sequence: str) -> None:
+    def __init__(self, connector: Connector, sequence: str, has_more: Callable[[], bool] = lambda: False) -> None:
+        """Take who connects, the sequence's name, and who tells whether another transaction will follow at once."""
         self.sequence = sequence
         self._connector = connector
+        self._has_more = has_more
         self._session: Session | None = None
+        self._has_begun = False
 
     async def run[T](self, work: Work[T]) -> T:
         """Run work in a transaction, again if it met another one or the connection had been lost before.
@@ -91,10 +94,10 @@ class Transactor:
         session = await self._open_session()
         doubt: tuple[Locked, Done[T]] | None = None
         try:
-            held = await _lock(session, self.sequence)
+            held = await self._lock(session)
             done = await work(session, held)
             doubt = held, done
-            await session.execute("COMMIT")
+            await self._commit(session)
         except (asyncpg.UniqueViolationError, *RETRYABLE) as error:
             await self._roll_back(session)
             if getattr(error, "table_name", None) == "idempotency_keys":
@@ -170,7 +173,20 @@ class Transactor:
             self._session = await self._connector.connect()
         return self._session
 
+    async def _lock(self, session: Session) -> Locked:
+        """Begin a transaction, and wait for the sequence."""
+        if not self._has_begun:
+            await session.execute("BEGIN")
+        revision, transaction = await session.fetch_one(lock_statement(), {"counter": self.sequence})
+        return Locked(revision, transaction)
+
+    async def _commit(self, session: Session) -> None:
+        """Commit, and begin what follows with the same message."""
+        self._has_begun = self._has_more()
+        await session.execute("COMMIT AND CHAIN" if self._has_begun else "COMMIT")
+
     async def _roll_back(self, session: Session) -> None:
+        self._has_begun = False
         try:
             await session.execute("ROLLBACK")
         except FAILURES:
@@ -179,10 +195,4 @@ class Transactor:
     def _drop(self, session: Session) -> None:
         session.drop()
         self._session = None
-
-
-async def _lock(session: Session, sequence: str) -> Locked:
-    """Begin a transaction, and wait for the sequence."""
-    await session.execute("BEGIN")
-    revision, transaction = await session.fetch_one(lock_statement(), {"counter": sequence})
-    return Locked(revision, transaction)
+        self._has_begun = False

@@ -1,4 +1,4 @@
-"""Group commit over one connection: writes that arrive while a transaction is under way share the next one."""
+"""Group commit over one connection: writes that arrive until a transaction has its turn share it."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
@@ -30,11 +30,46 @@ class _Job(NamedTuple):
     future: asyncio.Future[list[Outcome]]
 
 
+class _Group:
+    """Jobs that are carried out together, and what has come of their writes so far; it was begun for `begun_for`."""
+
+    def __init__(self, begun_for: int) -> None:
+        self.begun_for = begun_for
+        self.jobs: list[_Job] = []
+        self.writes: list[Write] = []
+        self.outcomes: list[Outcome] = []
+
+    def take(self, jobs: list[_Job]) -> None:
+        """Take jobs in, which have not been carried out."""
+        self.jobs = jobs
+        self.writes = [write for job in jobs for write in job.writes]
+
+    def next_part(self, size: int) -> list[Write]:
+        """Return the next writes that have no outcome yet, so many at the most."""
+        done = len(self.outcomes)
+        return self.writes[done : done + size]
+
+    def fail(self, count: int, error: Exception, rest: Exception) -> None:
+        """Note an error as the outcome of the next writes, and another one as that of all after them."""
+        self.outcomes += [error] * count
+        self.outcomes += [rest] * (len(self.writes) - len(self.outcomes))
+
+    def tell(self) -> None:
+        """Hand out the outcomes."""
+        begin = 0
+        for job in self.jobs:
+            end = begin + len(job.writes)
+            if not job.future.done():
+                theirs = self.outcomes[begin:end]
+                job.future.set_result([one.copy() if isinstance(one, SarvanOMError) else one for one in theirs])
+            begin = end
+
+
 class GroupWriter:
     """Writes to the resources of one sequence; a lone write is carried out at once."""
 
     def __init__(self, connector: Connector, sequence: str) -> None:
-        self._transactor = Transactor(connector, sequence)
+        self._transactor = Transactor(connector, sequence, lambda: bool(self._jobs))
         self._turn = asyncio.Lock()
         self._jobs: list[_Job] = []
         self._queued = 0
@@ -101,62 +136,54 @@ class GroupWriter:
 
     async def _run(self) -> None:
         while self._jobs:
-            group = self._next_group()
-            writes = [write for job in group for write in job.writes]
+            group = _Group(len(self._jobs))
             began = perf_counter()
             try:
-                outcomes = await self._take_turn(self._commit(writes))
+                await self._take_turn(self._commit(group))
             except BaseException as error:  # noqa: BLE001 (every caller hears of it, and the next group is carried out)
+                self._fill(group, group.begun_for)
                 failure = error if isinstance(error, Exception) else ServiceUnavailable("The store is closing")
-                outcomes = [failure] * len(writes)
-            has_failed = all(isinstance(one, ServiceUnavailable | UpstreamTimeout) for one in outcomes)
-            tell(WritesCommitted(len(writes), perf_counter() - began, "failed" if has_failed else "committed"))
-            _tell(group, outcomes)
+                group.fail(0, failure, failure)
+            has_failed = all(isinstance(one, ServiceUnavailable | UpstreamTimeout) for one in group.outcomes)
+            seconds = perf_counter() - began
+            tell(WritesCommitted(len(group.writes), seconds, "failed" if has_failed else "committed"))
+            group.tell()
         self._running = None
 
-    def _next_group(self) -> list[_Job]:
-        """Take as many jobs as make a transaction; a job is never divided between groups."""
+    def _fill(self, group: _Group, most: int) -> None:
+        """Let a group that has no jobs take so many at the most as make a transaction; a job is never divided."""
+        if group.jobs:
+            return
         size = count = 0
-        while count < len(self._jobs) and (not count or size + len(self._jobs[count].writes) <= _MAX_GROUP):
+        while count < most and (not count or size + len(self._jobs[count].writes) <= _MAX_GROUP):
             size += len(self._jobs[count].writes)
             count += 1
-        group, self._jobs = self._jobs[:count], self._jobs[count:]
+        group.take(self._jobs[:count])
+        self._jobs = self._jobs[count:]
         self._queued -= size
-        return group
 
-    async def _commit(self, writes: Sequence[Write]) -> list[Outcome]:
-        """Carry out the writes in as few transactions as it takes; what failed with one stands for those it held."""
-        outcomes: list[Outcome] = []
+    async def _commit(self, group: _Group) -> None:
+        """Carry out a group in as few transactions as it takes; what failed with one stands for those it held."""
         size = _MAX_GROUP
-        while len(outcomes) < len(writes):
-            part = writes[len(outcomes) : len(outcomes) + size]
+        while not group.jobs or len(group.outcomes) < len(group.writes):
             try:
-                done: list[Outcome] = await self._transactor.run(partial(self._work, part))
-                outcomes += done
+                outcomes: list[Outcome] = await self._transactor.run(partial(self._work, group, size))
+                group.outcomes += outcomes
                 size = _MAX_GROUP
             except asyncpg.UniqueViolationError as error:
                 # In two transactions goes what collides in one: a value can pass on only once it has been given up.
+                part = group.next_part(size)
                 if len(part) == 1:
-                    outcomes.append(_conflict(part[0], error))
+                    group.outcomes.append(_conflict(part[0], error))
                 size = max(1, len(part) // 2)
             except SarvanOMError as error:
-                outcomes += [error] * len(part)
-                left = len(writes) - len(outcomes)
-                outcomes += [ServiceUnavailable(_detail_of(error))] * left  # they were not tried
-        return outcomes
+                self._fill(group, group.begun_for)
+                group.fail(len(group.next_part(size)), error, ServiceUnavailable(_detail_of(error)))
 
-    async def _work(self, writes: Sequence[Write], session: Session, held: Locked) -> Done[list[Outcome]]:
-        return await carry_out(session, writes, held.revision, self._transactor.sequence)
-
-
-def _tell(group: Sequence[_Job], outcomes: Sequence[Outcome]) -> None:
-    begin = 0
-    for job in group:
-        end = begin + len(job.writes)
-        if not job.future.done():
-            theirs = outcomes[begin:end]
-            job.future.set_result([one.copy() if isinstance(one, SarvanOMError) else one for one in theirs])
-        begin = end
+    async def _work(self, group: _Group, size: int, session: Session, held: Locked) -> Done[list[Outcome]]:
+        """Carry out the next part of a group, which takes in who has come until now: the sequence is held."""
+        self._fill(group, len(self._jobs))
+        return await carry_out(session, group.next_part(size), held.revision, self._transactor.sequence)
 
 
 def _detail_of(error: SarvanOMError) -> str:

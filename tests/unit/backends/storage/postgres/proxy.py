@@ -12,7 +12,8 @@ class Proxy:
     """Forwards TCP to a server; `is_silent` swallows everything, `cut` resets all connections.
 
     `lose_answer_to` forwards the next message that has these bytes and cuts its connection when the answer comes,
-    `lose` cuts instead of forwarding it; with `refuses_then` whoever connects afterwards is cut off too.
+    `lose` cuts instead of forwarding it; with `refuses_then` whoever connects afterwards is cut off too. `asked` is all
+    that clients have sent.
     """
 
     def __init__(self, url: str) -> None:
@@ -27,6 +28,7 @@ class Proxy:
         self.refuses_then = False
         self.lose: bytes | None = None
         self.lose_answer_to: bytes | None = None
+        self.asked = bytearray()
 
     @property
     def url(self) -> str:
@@ -62,6 +64,7 @@ class Proxy:
 
     async def _ask(self, pair: "Pair") -> None:
         async for data in received(pair.client[0]):
+            self.asked += data
             if self.is_silent:
                 continue
             if self.lose and self.lose in data:

@@ -12,10 +12,12 @@ from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.shared.errors import InternalError, ResourceConflict, ResourceNotFound, SarvanOMError, ServiceUnavailable
 from sarvanom.shared.models.crud_models import CacheEntry
 from sarvanom.shared.resources import SETTINGS, USERS
+from tests.unit.backends.storage.postgres.proxy import Proxy
 from tests.unit.backends.storage.postgres.things import (
     SHORT,
     ask,
     foreign_transaction,
+    is_written,
     opened,
     outcome,
     put,
@@ -26,7 +28,7 @@ from tests.unit.backends.storage.postgres.things import (
 
 
 async def in_one_group(service: StoredCRUDService, *actions: object) -> list[object]:
-    """Start actions so that all but the first share a transaction, in this order."""
+    """Start actions so that they share a transaction, in this order."""
     first = asyncio.create_task(service.settings.create(setting(f"first/{random.random()}")))
     await asyncio.sleep(0)
     found = await asyncio.gather(*(outcome(action) for action in actions))  # type: ignore[arg-type]
@@ -120,6 +122,60 @@ async def test_a_foreign_transaction_on_the_counters_ends_in_a_refusal_and_leave
             assert max(took for _, took in found) < 2
             assert await store.read(SETTINGS, "key/first") is not None
         assert (await store.write(put("second"))).revision == 2
+
+
+async def test_writes_that_come_while_the_sequence_is_waited_for_share_its_transaction(database: str) -> None:
+    async with opened(database) as (store, _):
+        await store.write(put("before"))
+        async with foreign_transaction(database, "SELECT 1 FROM counters WHERE name = 'revision' FOR UPDATE"):
+            writing = [asyncio.create_task(store.write(put("first")))]
+            await asyncio.sleep(0.1)
+            writing += [asyncio.create_task(store.write(put(number))) for number in range(10)]
+            await asyncio.sleep(0.1)
+        found = await asyncio.gather(*writing)
+        assert [written.revision for written in found] == list(range(2, 13))
+    assert len(await ask(database, "SELECT DISTINCT xmin::text FROM changes WHERE revision > 1")) == 1
+
+
+async def test_who_comes_while_the_sequence_is_waited_for_in_vain_has_a_try_of_its_own(database: str) -> None:
+    async with opened(database, timeouts=SHORT) as (store, _):
+        await store.write(put("before"))
+        async with foreign_transaction(database, "SELECT 1 FROM counters WHERE name = 'revision' FOR UPDATE"):
+            first = asyncio.create_task(outcome(store.write(put("first"))))
+            await asyncio.sleep(SHORT.lock / 2)
+            second = asyncio.create_task(store.write(put("second")))
+            assert isinstance((await first)[0], ServiceUnavailable)
+            assert not second.done()
+        assert (await second).revision == 2
+
+
+async def test_a_transaction_that_follows_at_once_is_begun_by_the_commit_before(network: Proxy, database: str) -> None:
+    in_transaction = "datname = current_database() AND state LIKE 'idle in transaction%'"
+    async with opened(network.url) as (store, _):
+        await store.write(put("before"))
+        network.asked.clear()
+        await asyncio.gather(*(store.write(put(number)) for number in range(600)))  # a transaction takes 256
+        sent = [network.asked.count(message) for message in (b"BEGIN\0", b"COMMIT AND CHAIN\0", b"COMMIT\0")]
+        assert sent == [1, 2, 1]
+        assert await ask(database, f"SELECT 1 FROM pg_stat_activity WHERE {in_transaction}") == []
+    assert await revisions(database) == list(range(1, 602))
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+async def test_a_commit_that_chains_and_is_not_answered_is_told_from_its_traces(
+    network: Proxy, database: str, carried_out: bool
+) -> None:
+    async with opened(network.url) as (store, _):
+        await store.write(put("before"))
+        if carried_out:
+            network.lose_answer_to = b"COMMIT AND CHAIN\0"
+        else:
+            network.lose = b"COMMIT AND CHAIN\0"
+        found = await asyncio.gather(*(outcome(store.write(put(number))) for number in range(300)))
+        lost = [error for error, _ in found if isinstance(error, ServiceUnavailable)]
+        assert len(lost) == (0 if carried_out else 256)
+        assert all(is_written(written) for written, _ in found[256:])
+    assert await revisions(database) == list(range(1, 302 - len(lost)))
 
 
 async def test_a_foreign_transaction_on_a_row_ends_in_a_refusal(database: str) -> None:

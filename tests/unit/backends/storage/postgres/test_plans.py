@@ -16,7 +16,7 @@ from sarvanom.backends.storage.postgres.log import _CHANGE, _DROP_SUPERSEDED, _S
 from sarvanom.backends.storage.postgres.migration import migrate
 from sarvanom.backends.storage.postgres.pages import cut_statement
 from sarvanom.backends.storage.postgres.sessions import close
-from sarvanom.backends.storage.postgres.statements import group_statements, keys_statement, read_statement
+from sarvanom.backends.storage.postgres.statements import group_statements, read_statement
 from sarvanom.backends.storage.postgres.store import _CACHE_COUNTERS
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.statements import resource_statements
@@ -98,7 +98,6 @@ STATEMENTS = {
     "group of cache entries": group_statements(CACHE).read,
     "deletion of a group": group_statements(USERS).delete,
     "deletion of tags": group_statements(CACHE).delete_tags["tags"],
-    "keys of a group": keys_statement(),
     "keys that may be forgotten": key_statements(DIALECT).is_due,
 }
 
