@@ -10,7 +10,7 @@ from sarvanom.backends.storage.contract import Write, Written
 from sarvanom.backends.storage.postgres.store import PostgresStore
 from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.shared.errors import InternalError, ResourceConflict, ResourceNotFound, SarvanOMError, ServiceUnavailable
-from sarvanom.shared.models.crud_models import CacheEntry
+from sarvanom.shared.models.crud_models import CacheEntry, Dataset, ModelConfiguration
 from sarvanom.shared.resources import SETTINGS, USERS
 from tests.unit.backends.storage.postgres.proxy import Proxy
 from tests.unit.backends.storage.postgres.things import (
@@ -74,6 +74,27 @@ async def test_a_unique_value_that_is_given_up_later_in_the_group_is_refused(ser
         *kinds[6:],
     ]
     assert isinstance(found[6], ResourceNotFound)
+
+
+async def test_a_group_of_several_collections_stores_all_of_them(service: StoredCRUDService, database: str) -> None:
+    await service.settings.create(setting("old"))
+    await service.users.create(user("old", "old"))
+    found = await in_one_group(
+        service,
+        service.models.create(ModelConfiguration(model_name="m", provider="p")),
+        service.users.delete("old"),
+        service.users.create(user("new", "old")),
+        service.settings.patch("key/old", {"setting_value": 2}),
+        service.settings.delete("key/old"),
+        service.datasets.create(Dataset(dataset_id="d", name="d")),
+    )
+    assert not [error for error in found if isinstance(error, SarvanOMError)]
+    tables = [f"(SELECT count(*) FROM {name})" for name in ("models", "users", "settings", "datasets")]
+    [counts] = await ask(database, f"SELECT {', '.join(tables)}")
+    assert tuple(counts) == (1, 1, 1, 1)
+    assert (await service.users.get("new")).email == "old@example.org"
+    assert await revisions(database) == list(range(1, 10))
+    assert len(await ask(database, "SELECT DISTINCT xmin::text FROM changes WHERE revision > 2")) == 1
 
 
 async def test_random_moves_of_unique_values_end_as_they_would_one_by_one(service: StoredCRUDService) -> None:
