@@ -161,7 +161,8 @@ def demand_of(rule: Rule, caller: str, size: int = 0) -> Demand:
     """
     demand = _bodiless_demand(rule, caller)
     if size and rule.bytes is not None and size <= rule.bytes.amount:
-        return demand._replace(charges=(*demand.charges, Charge(rule.bytes, f"bytes:{caller}", size)))
+        charges = (*demand.charges, Charge(rule.bytes, f"bytes:{caller}", size))
+        return Demand(charges, demand.place, demand.is_local)
     return demand
 
 
