@@ -56,7 +56,7 @@ class Call:
 
 
 def _nothing() -> None:
-    """Return what a body says that there is none of."""
+    """Return the item of a call that has no body."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -93,7 +93,7 @@ async def test_absent_item_is_not_found(answers: Ask) -> None:
         with pytest.raises(ResourceNotFound):
             await answers(user(operation))
     with pytest.raises(ResourceNotFound):
-        await answers(user(Operation.PATCH, item={"settings": {}}))
+        await answers(user(Operation.PATCH, item={}))
 
 
 async def test_replacement_creates_only_if_asked(answers: Ask) -> None:

@@ -52,10 +52,11 @@ class Effects:
 
 
 class Batch:
-    """Writes to resources of one sequence; `revision` is the last one that was given."""
+    """Writes to resources of one sequence, all at one `moment`; `revision` is the last one that was given."""
 
     def __init__(self, revision: int, moment: Moment) -> None:
         self.revision = revision
+        self.moment = moment
         self.entries: list[Change] = []
         self.keys: dict[str, KeyRow] = {}
         self.new_keys: list[KeyRow] = []
@@ -63,7 +64,6 @@ class Batch:
         self.expirations = 0
         self.size = 0
         self._first = revision
-        self.moment = moment
         self._places: dict[tuple[str, str], _Place] = {}
         self._holders: dict[tuple[str, str, Any], str | None] = {}
         self._last_changes: dict[tuple[str, str], int | None] = {}

@@ -21,7 +21,7 @@ class Session:
     """One connection and its prepared statements.
 
     Statements have no timers of their own, which would cost a read as much as its parameters do: `Watchdog` looks now
-    and then whether one has taken too long.
+    and then whether one has taken too long. A commit that chains leaves a transaction that `has_begun`.
     """
 
     def __init__(self, connection: asyncpg.Connection, statement_timeout: float) -> None:
@@ -29,6 +29,7 @@ class Session:
         self.process_id: int = connection.get_server_pid()
         self.is_overdue = False
         self.is_proven = False
+        self.has_begun = False
         self._seconds = self._usual_seconds = statement_timeout + GRACE
         self._clock = asyncio.get_running_loop().time
         self._busy_since: float | None = None

@@ -64,7 +64,6 @@ class Transactor:
         self._connector = connector
         self._has_more = has_more
         self._session: Session | None = None
-        self._has_begun = False
 
     async def run[T](self, work: Work[T]) -> T:
         """Run work in a transaction, again if it met another one or the connection had been lost before.
@@ -175,18 +174,18 @@ class Transactor:
 
     async def _lock(self, session: Session) -> Locked:
         """Begin a transaction, and wait for the sequence."""
-        if not self._has_begun:
+        if not session.has_begun:
             await session.execute("BEGIN")
         revision, transaction = await session.fetch_one(lock_statement(), {"counter": self.sequence})
         return Locked(revision, transaction)
 
     async def _commit(self, session: Session) -> None:
         """Commit, and begin what follows with the same message."""
-        self._has_begun = self._has_more()
-        await session.execute("COMMIT AND CHAIN" if self._has_begun else "COMMIT")
+        session.has_begun = self._has_more()
+        await session.execute("COMMIT AND CHAIN" if session.has_begun else "COMMIT")
 
     async def _roll_back(self, session: Session) -> None:
-        self._has_begun = False
+        session.has_begun = False
         try:
             await session.execute("ROLLBACK")
         except FAILURES:
@@ -195,4 +194,3 @@ class Transactor:
     def _drop(self, session: Session) -> None:
         session.drop()
         self._session = None
-        self._has_begun = False

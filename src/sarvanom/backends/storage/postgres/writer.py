@@ -31,7 +31,10 @@ class _Job(NamedTuple):
 
 
 class _Group:
-    """Jobs that are carried out together, and what has come of their writes so far; it was begun for `begun_for`."""
+    """Jobs that are carried out together, and what has come of their writes so far.
+
+    `begun_for` is how many jobs waited when it began: a failure before it has taken any is that of these alone.
+    """
 
     def __init__(self, begun_for: int) -> None:
         self.begun_for = begun_for

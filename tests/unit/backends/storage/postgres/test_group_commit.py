@@ -7,6 +7,7 @@ import time
 import pytest
 
 from sarvanom.backends.storage.contract import Write, Written
+from sarvanom.backends.storage.postgres.sessions import Session
 from sarvanom.backends.storage.postgres.store import PostgresStore
 from sarvanom.services.crud.collections import StoredCRUDService
 from sarvanom.shared.errors import InternalError, ResourceConflict, ResourceNotFound, SarvanOMError, ServiceUnavailable
@@ -180,6 +181,29 @@ async def test_a_transaction_that_follows_at_once_is_begun_by_the_commit_before(
         assert sent == [1, 2, 1]
         assert await ask(database, f"SELECT 1 FROM pg_stat_activity WHERE {in_transaction}") == []
     assert await revisions(database) == list(range(1, 602))
+
+
+async def test_a_connection_that_is_lost_behind_a_commit_that_chains_takes_its_transaction_along(
+    network: Proxy, database: str
+) -> None:
+    async with opened(network.url) as (store, _):
+        transactor = store._writers["revision"]._transactor
+        commit = transactor._commit
+        lost: list[Session] = []
+
+        async def commit_and_lose(session: Session) -> None:
+            await commit(session)
+            if session.has_begun and not lost:
+                network.asked.clear()
+                lost.append(session)
+                session.drop()
+
+        transactor._commit = commit_and_lose  # type: ignore[method-assign]
+        found = await asyncio.gather(*(store.write(put(number)) for number in range(600)))
+        assert lost
+        assert network.asked.count(b"BEGIN\0") == 1
+        assert [written.revision for written in found] == list(range(1, 601))
+    assert await revisions(database) == list(range(1, 601))
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
