@@ -79,7 +79,8 @@ def item_texts(resource: Resource[Any], item: JsonValue, pointer: str = "") -> I
     What is no item at all, and fields that there are none, will be refused, and are strict until then.
     """
     if not isinstance(item, dict):
-        yield from _leaves(item, pointer, Profile.STRICT)
+        if not _is_plain_leaf(item):
+            yield from _leaves(item, pointer, Profile.STRICT)
         return
     for name, value in item.items():
         profile = resource.profiles.get(name)
@@ -92,10 +93,9 @@ def item_texts(resource: Resource[Any], item: JsonValue, pointer: str = "") -> I
 
 
 def _leaves(value: JsonValue, pointer: str, profile: Profile) -> Iterator[Text]:
-    """Yield the keys and the texts in a JSON value; the parser of JSON bounds its depth."""
+    """Yield the keys and the texts in a value that is no plain leaf; the parser of JSON bounds its depth."""
     if isinstance(value, str):
-        if not is_plain(value):
-            yield Text(pointer, value, profile)
+        yield Text(pointer, value, profile)
     elif isinstance(value, dict):
         for key, item in value.items():
             if not is_plain(key):

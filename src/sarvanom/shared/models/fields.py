@@ -1,10 +1,9 @@
 """The types of the fields that resources are made of."""
 
-import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import pydantic
 from pydantic import (
@@ -101,34 +100,27 @@ def _check_json(value: pydantic.JsonValue) -> pydantic.JsonValue:
         return value
     text = to_json(value, inf_nan_mode="constants")
     # A letter is found sooner than a word, and most texts have neither.
-    is_suspicious = (
-        (_N in text and b"NaN" in text)
-        or (_I in text and b"Infinity" in text)
-        or (len(text) > 2 * MAX_JSON_DEPTH and text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH)
-    )
-    if is_suspicious:
-        _walk(value, 1)
+    may_be_infinite = (_N in text and b"NaN" in text) or (_I in text and b"Infinity" in text)
+    if may_be_infinite and to_json(value, inf_nan_mode="null") != text:
+        raise PydanticCustomError("json_number", "Numbers must be finite and within the range of a double")
+    if len(text) > 2 * MAX_JSON_DEPTH and text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH:
+        _check_depth(value)
     return value
 
 
-def _walk(value: pydantic.JsonValue, depth: int) -> None:
-    match value:
-        case float() if not math.isfinite(value):
-            raise PydanticCustomError("json_number", "Numbers must be finite and within the range of a double")
-        case dict() | list() if depth > MAX_JSON_DEPTH:
-            raise PydanticCustomError(
-                "json_depth",
-                "JSON must be nested at most {limit} deep",
-                {"limit": MAX_JSON_DEPTH},
-            )
-        case dict():
-            for item in value.values():
-                _walk(item, depth + 1)
-        case list():
-            for item in value:
-                _walk(item, depth + 1)
-        case _:
-            pass
+def _check_depth(value: pydantic.JsonValue) -> None:
+    """Look at one level after the other: a text of 10 MiB can hold millions of values, but few levels."""
+    level: list[Any] = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [
+            item
+            for outer in level
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+            if type(item) is list or type(item) is dict
+        ]
+        if not level:
+            return
+    raise PydanticCustomError("json_depth", "JSON must be nested at most {limit} deep", {"limit": MAX_JSON_DEPTH})
 
 
 INTEGRAL: Final = BeforeValidator(_integral)

@@ -21,7 +21,7 @@ class Session:
     """One connection and its prepared statements.
 
     Statements have no timers of their own, which would cost a read as much as its parameters do: `Watchdog` looks now
-    and then whether one has taken too long. A commit that chains leaves a transaction that `has_begun`.
+    and then whether one has taken too long.
     """
 
     def __init__(self, connection: asyncpg.Connection, statement_timeout: float) -> None:
@@ -29,7 +29,6 @@ class Session:
         self.process_id: int = connection.get_server_pid()
         self.is_overdue = False
         self.is_proven = False
-        self.has_begun = False
         self._seconds = self._usual_seconds = statement_timeout + GRACE
         self._clock = asyncio.get_running_loop().time
         self._busy_since: float | None = None
@@ -44,6 +43,11 @@ class Session:
     def is_idle(self) -> bool:
         """Whether no statement is under way."""
         return self._busy_since is None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a transaction is under way."""
+        return self.connection.is_in_transaction()
 
     async def fetch(self, sql: SQL, values: dict[str, Any]) -> Sequence[Any]:
         """Return all rows of a statement."""

@@ -141,7 +141,7 @@ async def _store(session: Session, batch: Batch, sequence: str) -> None:
     if batch.expirations:
         await session.fetch(_COUNTERS.add, {"counter": "expirations", "amount": batch.expirations})
     values: dict[str, Any] = {"counter": sequence, "amount": batch.revision, "channel": CHANNEL}
-    values["moment"] = batch.moment.timestamp
+    values["moment"] = batch.moment.timestamp  # for every column of times
     values |= _columns(CHANGE_FIELDS, batch.entries)
     values |= _columns([f"key_{name}" for name in KEY_FIELDS], batch.new_keys)
     if last is not None:

@@ -173,19 +173,17 @@ class Transactor:
         return self._session
 
     async def _lock(self, session: Session) -> Locked:
-        """Begin a transaction, and wait for the sequence."""
+        """Begin a transaction, unless the commit before has, and wait for the sequence."""
         if not session.has_begun:
             await session.execute("BEGIN")
         revision, transaction = await session.fetch_one(lock_statement(), {"counter": self.sequence})
         return Locked(revision, transaction)
 
     async def _commit(self, session: Session) -> None:
-        """Commit, and begin what follows with the same message."""
-        session.has_begun = self._has_more()
-        await session.execute("COMMIT AND CHAIN" if session.has_begun else "COMMIT")
+        """Commit, and with the same message begin what follows at once."""
+        await session.execute("COMMIT AND CHAIN" if self._has_more() else "COMMIT")
 
     async def _roll_back(self, session: Session) -> None:
-        session.has_begun = False
         try:
             await session.execute("ROLLBACK")
         except FAILURES:

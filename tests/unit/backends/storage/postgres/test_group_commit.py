@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -204,6 +205,39 @@ async def test_a_connection_that_is_lost_behind_a_commit_that_chains_takes_its_t
         assert network.asked.count(b"BEGIN\0") == 1
         assert [written.revision for written in found] == list(range(1, 601))
     assert await revisions(database) == list(range(1, 601))
+
+
+async def test_a_transaction_that_was_begun_by_a_commit_and_fails_is_ended(network: Proxy, database: str) -> None:
+    async with opened(network.url, timeouts=SHORT) as (store, _):
+        transactor = store._writers["revision"]._transactor
+        commit, lock = transactor._commit, "SELECT 1 FROM counters WHERE name = 'revision' FOR UPDATE"
+        async with AsyncExitStack() as stack:
+
+            async def commit_and_be_overtaken(session: Session) -> None:
+                await commit(session)
+                if session.has_begun:
+                    await stack.enter_async_context(foreign_transaction(database, lock))
+
+            transactor._commit = commit_and_be_overtaken  # type: ignore[method-assign]
+            found = await asyncio.gather(*(outcome(store.write(put(number))) for number in range(300)))
+        assert [is_written(written) for written, _ in found] == [True] * 256 + [False] * 44
+        network.asked.clear()
+        assert (await store.write(put("next"))).revision == 257
+        assert network.asked.count(b"BEGIN\0") == 1
+
+
+async def test_what_nobody_has_foreseen_fails_those_who_wait_and_nobody_else(store: PostgresStore) -> None:
+    transactor = store._writers["revision"]._transactor
+    run = transactor.run
+
+    async def break_down(work: object) -> None:
+        transactor.run = run  # type: ignore[method-assign]
+        raise RuntimeError("nobody has foreseen this")
+
+    transactor.run = break_down  # type: ignore[method-assign,assignment]
+    found = await asyncio.gather(*(store.write(put(number)) for number in range(3)), return_exceptions=True)
+    assert [type(error) for error in found] == [RuntimeError] * 3
+    assert (await store.write(put("next"))).revision == 1
 
 
 @pytest.mark.parametrize("carried_out", [True, False])
