@@ -46,6 +46,11 @@ def test_key_that_stands_twice_in_a_long_text_is_told_by_its_position_without_an
         assert [error.field for error in e.value.errors] == [""]
 
 
+def test_a_long_text_is_refused_for_the_key_also_if_it_is_broken_behind_it() -> None:
+    with pytest.raises(ValidationFailed, match="line 1 column"):
+        check_json(b'{"a": 1, "a": 2, "b": ' + b"[" * 100_000)
+
+
 def test_keys_are_counted_before_they_are_compared() -> None:
     members = ",".join(f'"{number}":0' for number in range(MAX_JSON_KEYS + 1))
     with pytest.raises(ValidationFailed, match="more than 100000 keys"):

@@ -77,6 +77,7 @@ async def test_bodies_reach_their_calls(app: ASGIApp, performing: Performing) ->
         body = [b'{"setting_key": "s", ', b'"setting_value": 1}']
         assert (await ask(app, http_scope(method, f"/settings{path}", AS_JSON), body=body)).status == 200
     assert [call.operation for call in performing.calls] == [Operation.CREATE, Operation.REPLACE, Operation.PATCH]
+    assert [call.id for call in performing.calls] == ["", "s", "s"]
     items = [call.parse_item() for call in performing.calls]
     assert [(item.setting_key, item.setting_value) for item in items[:2]] == [("s", 1)] * 2
     assert items[2] == {"setting_key": "s", "setting_value": 1}

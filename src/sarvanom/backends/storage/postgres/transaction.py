@@ -143,9 +143,9 @@ async def _store(session: Session, batch: Batch, sequence: str) -> None:
     values: dict[str, Any] = {"counter": sequence, "amount": batch.revision, "channel": CHANNEL}
     values["moment"] = batch.moment.timestamp  # for every column of times
     values |= _columns(CHANGE_FIELDS, batch.entries)
-    values |= _columns([f"key_{name}" for name in KEY_FIELDS], batch.new_keys)
+    values |= _columns(KEY_FIELDS, batch.new_keys, prefix="key_")
     if last is not None:
-        values |= {f"row_{name}": column for name, column in _row_columns(last, batch.effects[last]).items()}
+        values |= _row_columns(last, batch.effects[last], prefix="row_")
     await session.fetch(finish_statement(last, is_logged=bool(batch.entries)), values)
 
 
@@ -176,17 +176,16 @@ async def _store_rows(session: Session, resource: Resource[Any], effects: Effect
             await session.fetch(insert_tags, {"value": [tag for tag, _ in pairs], "owner": [id for _, id in pairs]})
 
 
-def _row_columns(resource: Resource[Any], effects: Effects) -> dict[str, list[Any]]:
+def _row_columns(resource: Resource[Any], effects: Effects, prefix: str = "") -> dict[str, Any]:
     """Return the rows to put as columns."""
-    rows = list(effects.rows.values())
-    return {name: [row[name] for row in rows] for name in group_statements(resource).upsert.names}
+    names = group_statements(resource).upsert.names
+    return _columns(names, [tuple(row[name] for name in names) for row in effects.rows.values()], prefix)
 
 
-def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]], prefix: str = "") -> dict[str, Any]:
     """Return rows as columns, and null for one in which nothing stands: the driver looks at every element."""
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return {name: _column(list(column)) for name, column in zip(names, columns, strict=True)}
-
-
-def _column(values: list[Any]) -> list[Any] | None:
-    return values if any(value is not None for value in values) else None
+    return {
+        prefix + name: column if any(value is not None for value in column) else None
+        for name, column in zip(names, columns, strict=True)
+    }

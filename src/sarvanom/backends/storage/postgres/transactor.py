@@ -58,7 +58,7 @@ class Transactor:
     across any number of processes.
     """
 
-    def __init__(self, connector: Connector, sequence: str, has_more: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, connector: Connector, sequence: str, has_more: Callable[[], bool]) -> None:
         """Take who connects, the sequence's name, and who tells whether another transaction will follow at once."""
         self.sequence = sequence
         self._connector = connector
