@@ -1,14 +1,20 @@
 """Writes of one group have the outcomes that they have one by one, though they wait to be stored."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sarvanom.backends.storage.contract import Document, IdempotencyKey, Origin, Write, Written
+from sarvanom.backends.storage.log import Change
+from sarvanom.backends.storage.sqlite.database import open_writer
+from sarvanom.backends.storage.sqlite.pending import Pending
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
 from sarvanom.shared.changes import ChangeQuery
 from sarvanom.shared.errors import ResourceNotFound, SarvanOMError
@@ -98,3 +104,42 @@ async def test_many_new_resources_are_stored_in_their_order(tmp_path: Path) -> N
     assert all(isinstance(outcome, Written) and outcome.is_replay for outcome in again)
     assert (await store.log.bounds()).head == 777
     await store.aclose()
+
+
+def test_a_row_that_is_refused_after_all_ends_the_transaction(file: Path) -> None:
+    with closing(open_writer(file)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        pending = Pending()
+        for revision in (1, 1):
+            pending.add_entry(Change(revision, "models", "m", "create", "s", None, None, "r", "t", None, None, b"{}"))
+        with pytest.raises(apsw.ConstraintError):
+            pending.flush(connection)
+        assert not connection.in_transaction
+
+
+@pytest.fixture
+def opened() -> Iterator[list[int]]:
+    """The flags of the files that SQLite opens."""
+    flags: list[int] = []
+
+    class Noted(apsw.VFS):
+        def xOpen(self, name: str | apsw.URIFilename | None, given: list[int]) -> apsw.VFSFile:  # noqa: N802
+            flags.append(given[0])
+            return super().xOpen(name, given)
+
+    before = apsw.vfs_names()[0]
+    noted = Noted("noted", before, makedefault=True)
+    yield flags
+    apsw.set_default_vfs(before)
+    noted.unregister()
+
+
+async def test_what_a_group_would_undo_goes_to_no_file(tmp_path: Path, opened: list[int]) -> None:
+    """Every page of an index that it touches would be written there, before it is written where it belongs."""
+    store = SQLiteStore(tmp_path / "many.db")
+    for begin in range(10):
+        numbers = range(begin, 30_000, 10)
+        await store.write_all([make_write(("settings", "create", f"{number:05}" * 20, 0, None)) for number in numbers])
+    await store.aclose()
+    assert any(flags & apsw.SQLITE_OPEN_WAL for flags in opened)
+    assert not any(flags & apsw.SQLITE_OPEN_SUBJOURNAL for flags in opened)
