@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from sarvanom.security.sealed_text import MEMBER, is_sealed
 from sarvanom.shared.errors import FieldError, ValidationFailed
-from sarvanom.shared.models.secret_fields import MASK, is_secret_name
+from sarvanom.shared.models.secret_fields import MASK, has_secret_name, is_secret_name
 
-_CONTAINERS: Final = (dict, list)
+_CONTAINERS: Final = frozenset((dict, list))
 
 type Change = Callable[[Any, str], Any]
 """Told a value and its place, returns what is to stand there."""
@@ -19,22 +19,21 @@ type Open = Callable[[str, str], Any]
 def find_secrets(value: Any) -> list[Any]:
     """Return the values of all members that are named like secrets, but for nulls."""
     found: list[Any] = []
-    _collect(value, found)
+    if type(value) in _CONTAINERS:
+        _collect(value, found)
     return found
 
 
-def _collect(value: Any, found: list[Any]) -> None:
-    if isinstance(value, dict):
-        for name, item in value.items():
-            if is_secret_name(name):
-                if item is not None:
-                    found.append(item)
-            elif isinstance(item, _CONTAINERS):
-                _collect(item, found)
-    elif isinstance(value, list):
-        for item in value:
-            if isinstance(item, _CONTAINERS):
-                _collect(item, found)
+def _collect(container: Any, found: list[Any]) -> None:
+    items = container
+    if type(container) is dict:
+        items = container.values()
+        if has_secret_name(container):
+            found.extend(item for name, item in container.items() if item is not None and is_secret_name(name))
+            items = [item for name, item in container.items() if not is_secret_name(name)]
+    for item in items:
+        if type(item) in _CONTAINERS:
+            _collect(item, found)
 
 
 def change_secrets(value: Any, place: str, change: Change) -> Any:
@@ -43,7 +42,7 @@ def change_secrets(value: Any, place: str, change: Change) -> Any:
         return {name: _change_member(name, item, place, change) for name, item in value.items()}
     if isinstance(value, list):
         return [
-            change_secrets(item, below(place, index), change) if isinstance(item, _CONTAINERS) else item
+            change_secrets(item, below(place, index), change) if type(item) in _CONTAINERS else item
             for index, item in enumerate(value)
         ]
     return value
@@ -52,7 +51,7 @@ def change_secrets(value: Any, place: str, change: Change) -> Any:
 def _change_member(name: str, value: Any, place: str, change: Change) -> Any:
     if is_secret_name(name):
         return None if value is None else change(value, below(place, name))
-    return change_secrets(value, below(place, name), change) if isinstance(value, _CONTAINERS) else value
+    return change_secrets(value, below(place, name), change) if type(value) in _CONTAINERS else value
 
 
 def change_sealed(value: Any, place: str, change: Change) -> Any:
@@ -132,10 +131,10 @@ def _filled(value: Any, opened: Any, place: str) -> Any:
 
 def has_mask(value: Any) -> bool:
     """Tell whether a JSON value is a mask, or holds one at any depth."""
-    if not isinstance(value, _CONTAINERS):
+    if type(value) not in _CONTAINERS:
         return bool(value == MASK)
     items = value.values() if isinstance(value, dict) else value
-    return MASK in items or any(has_mask(item) for item in items if isinstance(item, _CONTAINERS))
+    return MASK in items or any(has_mask(item) for item in items if type(item) in _CONTAINERS)
 
 
 def _keep_element(value: Any, stored: Any, place: str) -> Any:

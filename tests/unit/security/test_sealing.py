@@ -15,7 +15,7 @@ from sarvanom.security.secret_places import find_secrets
 from sarvanom.shared.errors import ValidationFailed
 from sarvanom.shared.models.account_models import Account
 from sarvanom.shared.models.crud_models import ModelConfiguration, SystemSetting
-from sarvanom.shared.models.secret_fields import MASK, SECRET_NAMES, _judged, is_secret_name
+from sarvanom.shared.models.secret_fields import MASK, SECRET_NAMES, _harmless, has_secret_name, is_secret_name
 from sarvanom.shared.resources import ACCOUNTS, MODELS, SETTINGS
 from tests.contracts.reference import merge
 from tests.harness.secrets import MASTER_KEY, OTHER_KEY, keyring
@@ -59,7 +59,16 @@ def test_other_names_are_not(name: str) -> None:
 def test_no_long_name_is_remembered() -> None:
     assert not is_secret_name("x" * 1_000_000)
     assert is_secret_name("_" * 1_000_000 + "api_key")
-    assert max(map(len, _judged)) < 100
+    assert max(map(len, _harmless)) < 100
+
+
+def test_few_names_are_remembered_and_none_is_judged_otherwise_for_it() -> None:
+    names = [f"a{number}" for number in range(10_000)]
+    assert not has_secret_name(dict.fromkeys(names))
+    assert len(_harmless) <= 4096
+    assert has_secret_name({**dict.fromkeys(names), "ApiKey": 1})
+    assert has_secret_name({"a1": 1, "api_key": None})
+    assert not has_secret_name({})
 
 
 @given(PARAMETERS)
