@@ -2,6 +2,8 @@
 
 import copy
 import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,14 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from sarvanom.shared.errors import MalformedJSON, ValidationFailed
-from sarvanom.shared.models.crud_models import UserProfile
-from sarvanom.shared.resources import MODELS, SETTINGS, USERS
+from sarvanom.cli.importers.litellm import read_models
+from sarvanom.shared import validation
+from sarvanom.shared.errors import MalformedJSON, SarvanOMError, ValidationFailed
+from sarvanom.shared.models.crud_models import ResourceModel, UserProfile
+from sarvanom.shared.resources import CACHE, MODELS, SETTINGS, USERS, Resource
 from sarvanom.shared.validation import (
     encode_patch,
     field_errors,
     merge_patch,
     model_title,
+    parse_and_encode,
     parse_model,
     parse_patch,
     parse_replacement,
@@ -186,3 +191,125 @@ def test_any_object_without_nulls_can_be_reached(old: JsonValue, new: JsonValue)
 def test_variants_of_a_model_have_its_title() -> None:
     models = (USERS.model, USERS.write_model, USERS.replace_model, USERS.patch_model)
     assert {model_title(model) for model in models} == {"UserProfile"}
+
+
+class Members(list[tuple[str, Any]]):
+    """An object as it may be sent: with a key more than once."""
+
+
+def sent(value: Any, colon: str, *, is_escaped: bool) -> str:
+    """Write a value as somebody might; `is_escaped` spells colons and quotes as their code points."""
+    match value:
+        case Members():
+            return (
+                "{"
+                + ",".join(
+                    f"{sent(k, '', is_escaped=is_escaped)}{colon}{sent(v, colon, is_escaped=is_escaped)}"
+                    for k, v in value
+                )
+                + "}"
+            )
+        case list():
+            return "[" + ",".join(sent(item, colon, is_escaped=is_escaped) for item in value) + "]"
+        case str() if is_escaped:
+            return json.dumps(value).replace(":", "\\u003A")
+    return json.dumps(value)
+
+
+COLONS = st.text(':a\\"é', max_size=4)
+NUMBERS = st.integers(-(2**70), 2**70) | st.floats()
+SENT: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | NUMBERS | COLONS,
+    lambda inner: st.lists(inner, max_size=3) | st.lists(st.tuples(COLONS, inner), max_size=3).map(Members),
+    max_leaves=8,
+)
+FIELDS: dict[Resource[Any], dict[str, st.SearchStrategy[Any]]] = {
+    MODELS: {
+        "model_name": st.just("a:b"),
+        "provider": st.just("p"),
+        "parameters": SENT.filter(lambda value: isinstance(value, Members)),
+        "priority": st.sampled_from([7, 7.0, 11]),
+        "service": st.sampled_from(["s", "a:b", ""]),
+        "created_at": SENT,
+    },
+    SETTINGS: {"setting_key": st.just("k"), "setting_value": SENT, "description": COLONS, "encrypted": st.booleans()},
+    CACHE: {
+        "key": st.just("k"),
+        "value": SENT,
+        "tags": st.lists(COLONS, max_size=2),
+        "ttl": st.sampled_from([None, 9]),
+    },
+}
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> tuple[Resource[Any], bytes]:
+    """Return a resource, and a text that may or may not describe one of it."""
+    resource = draw(st.sampled_from(list(FIELDS)))
+    fields = FIELDS[resource]
+    names = draw(st.lists(st.sampled_from(list(fields)), max_size=2)) + draw(st.permutations(list(fields)))
+    members = Members((name, draw(fields[name])) for name in names[draw(st.integers(0, 3)) :])
+    text = sent(members, draw(st.sampled_from([":", " : "])), is_escaped=draw(st.booleans()))
+    return resource, text.encode("utf-8", "surrogatepass")
+
+
+def outcome(parse: Callable[[type[ResourceModel], bytes], Any], model: type[ResourceModel], text: bytes) -> Any:
+    try:
+        return parse(model, text)
+    except SarvanOMError as error:
+        return type(error), error.detail, error.errors
+
+
+@given(bodies())
+@settings(deadline=None, max_examples=500)
+def test_reading_and_writing_at_once_is_as_one_after_the_other(body: tuple[Resource[Any], bytes]) -> None:
+    resource, text = body
+
+    def one_by_one(model: type[ResourceModel], text: bytes) -> tuple[ResourceModel, bytes]:
+        item = parse_model(model, text)
+        return item, item.to_json()
+
+    assert outcome(parse_and_encode, resource.write_model, text) == outcome(one_by_one, resource.write_model, text)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        b'"a":1,"a":2',
+        b'"a":1,"b":[{"c":":","c":"::"}]',
+        b'"a":"\\u003a","a":""',
+        b'"a":"\\u003A\\u003A","b":{"c":1,"c":2}',
+        b'"a":NaN',
+        b'"a":[-Infinity]',
+        b'"a":{"b":1e999}',
+        b'"a":' + b"[" * 101 + b"]" * 101,
+    ],
+)
+def test_what_may_not_be_stored_is_refused_though_it_is_read_and_written_at_once(member: bytes) -> None:
+    text = b'{"model_name":"m","provider":"p","parameters":{%b}}' % member
+    with pytest.raises(ValidationFailed) as caught:
+        parse_and_encode(MODELS.write_model, text)
+    assert outcome(parse_model, MODELS.write_model, text) == (
+        ValidationFailed,
+        caught.value.detail,
+        caught.value.errors,
+    )
+
+
+def test_real_items_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(model: type[Any], text: bytes) -> Any:
+        raise AssertionError(f"read a second time: {text!r}")
+
+    lines = _real_lines()
+    expected = [parse_model(resource.write_model, line) for resource, line in lines]
+    monkeypatch.setattr(validation, "parse_model", refuse)
+    assert [parse_and_encode(resource.write_model, line)[0] for resource, line in lines] == expected
+
+
+def _real_lines() -> Sequence[tuple[Resource[Any], bytes]]:
+    data = Path(__file__).parents[2] / "data"
+    models = [entry.fields for entry in read_models(json.loads((data / "litellm-models.json").read_bytes()))]
+    parameters = json.loads((data / "postgres-settings.json").read_bytes())
+    items: list[tuple[Resource[Any], Any]] = [(MODELS, fields) for fields in models]
+    items += [(SETTINGS, {"setting_key": f"s{n}", "setting_value": value}) for n, value in enumerate(parameters)]
+    return [(resource, json.dumps(fields, ensure_ascii=False).encode()) for resource, fields in items]

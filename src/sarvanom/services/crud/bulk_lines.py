@@ -15,7 +15,7 @@ from sarvanom.shared.errors import PayloadTooLarge, ResourceConflict, SarvanOMEr
 from sarvanom.shared.models.bulk_models import ImportResult, OnConflict, Outcome
 from sarvanom.shared.models.crud_models import ResourceModel
 from sarvanom.shared.resources import Resource
-from sarvanom.shared.validation import parse_model
+from sarvanom.shared.validation import parse_and_encode
 from sarvanom.web.bulk_lines import Line
 
 GROUP_LINES: Final = 1024
@@ -87,11 +87,14 @@ class LineImport:
         if text is None:
             return Refused(number, PayloadTooLarge(f"A line may have at most {self.line_limit} bytes"))
         try:
-            item = self.tenancy.owned(parse_model(self.resource.write_model, text))
+            parsed, kept = parse_and_encode(self.resource.write_model, text)
+            item = self.tenancy.owned(parsed)
+            if item is not parsed:
+                kept = item.to_json()
             decision = _Decision(self, item)
             origin = self._origin(number, text)
             id = self.resource.id_of(item)
-            write = self.store.prepare(Write(self.resource, id, decision, item, origin, text=item.to_json()))
+            write = self.store.prepare(Write(self.resource, id, decision, item, origin, text=kept))
         except SarvanOMError as error:
             return Refused(number, error)
         return LineWrite(number, write, decision)

@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     StringConstraints,
+    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -40,6 +41,8 @@ _is_timestamp: Final = re.compile(
 ).fullmatch
 _MAX_LOCAL_PART: Final = 64
 _N, _I = b"NI"
+UNCHECKED_JSON: Final = object()
+"""The context of a validation whose caller sees for itself that JSON values hold nothing that they may not."""
 
 # No C0 control characters, no DEL: PostgreSQL stores no NUL, and nobody names things with the others.
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
@@ -94,18 +97,27 @@ def _integral(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _check_json(value: pydantic.JsonValue) -> pydantic.JsonValue:
+def _check_json(value: pydantic.JsonValue, info: ValidationInfo) -> pydantic.JsonValue:
     """Refuse what JSON cannot carry (NaN, infinity, also as 1e999) and nesting that readers choke on."""
-    if value is None or isinstance(value, bool | int | str):
+    if info.context is UNCHECKED_JSON or value is None or isinstance(value, bool | int | str):
         return value
     text = to_json(value, inf_nan_mode="constants")
-    # A letter is found sooner than a word, and most texts have neither.
-    may_be_infinite = (_N in text and b"NaN" in text) or (_I in text and b"Infinity" in text)
-    if may_be_infinite and to_json(value, inf_nan_mode="null") != text:
+    if may_be_infinite(text) and to_json(value, inf_nan_mode="null") != text:
         raise PydanticCustomError("json_number", "Numbers must be finite and within the range of a double")
-    if len(text) > 2 * MAX_JSON_DEPTH and text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH:
+    if may_be_deep(text):
         _check_depth(value)
     return value
+
+
+def may_be_infinite(text: bytes) -> bool:
+    """Tell whether a number in a JSON text may be NaN or infinite, as far as two words tell."""
+    # A letter is found sooner than a word, and most texts have neither.
+    return (_N in text and b"NaN" in text) or (_I in text and b"Infinity" in text)
+
+
+def may_be_deep(text: bytes) -> bool:
+    """Tell whether a JSON text may be nested deeper than `MAX_JSON_DEPTH`, as far as its brackets tell."""
+    return len(text) > 2 * MAX_JSON_DEPTH and text.count(b"[") + text.count(b"{") > MAX_JSON_DEPTH
 
 
 def _check_depth(value: pydantic.JsonValue) -> None:
