@@ -1,12 +1,12 @@
 """Where secrets stand in a JSON value: by the names of members, at any depth; places are JSON pointers (RFC 6901)."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from sarvanom.security.sealed_text import MEMBER, is_sealed
 from sarvanom.shared.errors import FieldError, ValidationFailed
-from sarvanom.shared.models.secret_fields import MASK, has_secret_name, is_secret_name
+from sarvanom.shared.models.secret_fields import MASK, are_harmless, is_secret_name
 
 _CONTAINERS: Final = frozenset((dict, list))
 
@@ -17,7 +17,7 @@ type Open = Callable[[str, str], Any]
 
 
 def find_secrets(value: Any) -> list[Any]:
-    """Return the values of all members that are named like secrets, but for nulls."""
+    """Return the values of all members of a parsed JSON value with names of secrets, but for nulls, in any order."""
     found: list[Any] = []
     if type(value) in _CONTAINERS:
         _collect(value, found)
@@ -25,15 +25,22 @@ def find_secrets(value: Any) -> list[Any]:
 
 
 def _collect(container: Any, found: list[Any]) -> None:
-    items = container
-    if type(container) is dict:
-        items = container.values()
-        if has_secret_name(container):
-            found.extend(item for name, item in container.items() if item is not None and is_secret_name(name))
-            items = [item for name, item in container.items() if not is_secret_name(name)]
-    for item in items:
+    for item in _others(container, found) if type(container) is dict else container:
         if type(item) in _CONTAINERS:
             _collect(item, found)
+
+
+def _others(members: dict[str, Any], found: list[Any]) -> Iterable[Any]:
+    """Return the values of members that are not named like secrets, and add those of the others to what was found."""
+    if are_harmless(members):
+        return members.values()
+    others: list[Any] = []
+    for name, item in members.items():
+        if not is_secret_name(name):
+            others.append(item)
+        elif item is not None:
+            found.append(item)
+    return others
 
 
 def change_secrets(value: Any, place: str, change: Change) -> Any:

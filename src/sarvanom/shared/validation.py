@@ -15,7 +15,7 @@ from sarvanom.shared.resources import Resource
 
 _MAX_ERRORS: Final = 100
 _SHORT: Final = 64 * 2**10
-"""In bytes: what is longer is read no more often than it must be, also if it is refused."""
+"""In bytes: what is longer is read no more often than it must be, and nothing shorter has more than `MAX_JSON_KEYS`."""
 _BACKSLASH: Final = ord("\\")
 _PATCH: Final = TypeAdapter[dict[str, JsonValue]](dict[str, CheckedJson])
 
@@ -43,32 +43,34 @@ def parse_and_encode[M: ResourceModel](model: type[M], text: bytes) -> tuple[M, 
     Raises:
         MalformedJSON, ValidationFailed: as for `parse_model`.
     """
-    if len(text) <= _SHORT:
+    if _is_plain(text):
         try:
             item = model.__pydantic_validator__.validate_json(text, context=UNCHECKED_JSON)
-            kept = item.to_json()
-        except (ValidationError, ValidationFailed):
+        except ValidationError:
             pass  # it is refused below, where it is said what would be right
         else:
+            kept = item.to_json()
             if _is_whole(item, kept, text):
                 return item, kept
     item = parse_model(model, text)
     return item, item.to_json()
 
 
+def _is_plain(text: bytes) -> bool:
+    """Tell whether a text is short, cannot be nested too deep, and has no colon in another spelling."""
+    if len(text) > _SHORT or may_be_deep(text):
+        return False
+    return _BACKSLASH not in text or (b"\\u003a" not in text and b"\\u003A" not in text)
+
+
 def _is_whole(item: ResourceModel, kept: bytes, text: bytes) -> bool:
-    """Tell whether a text is one that `parse_model` accepts, of which the item is all; if in doubt, it is not.
+    """Tell whether a plain text is one that `parse_model` accepts, of which the item is all; if in doubt, it is not.
 
     Of two members with one key the first is lost, and a colon with it. All others are kept, in strings and behind keys,
-    and each field that was left out brings one; only an escape makes another.
+    and each field that was left out brings one.
     """
-    left_out = item.kept_fields - len(item.__pydantic_fields_set__)
-    return (
-        kept.count(b":") - left_out == text.count(b":")
-        and not (_BACKSLASH in text and b"\\u003" in text)
-        and not may_be_infinite(kept)
-        and not may_be_deep(kept)
-    )
+    left_out = len(item.__pydantic_fields__) - len(item.stamped_fields) - len(item.__pydantic_fields_set__)
+    return kept.count(b":") - left_out == text.count(b":") and not may_be_infinite(kept)
 
 
 def encode_patch(changes: Mapping[str, JsonValue]) -> bytes:

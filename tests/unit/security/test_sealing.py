@@ -15,7 +15,7 @@ from sarvanom.security.secret_places import find_secrets
 from sarvanom.shared.errors import ValidationFailed
 from sarvanom.shared.models.account_models import Account
 from sarvanom.shared.models.crud_models import ModelConfiguration, SystemSetting
-from sarvanom.shared.models.secret_fields import MASK, SECRET_NAMES, _harmless, has_secret_name, is_secret_name
+from sarvanom.shared.models.secret_fields import MASK, SECRET_NAMES, _judged, are_harmless, is_secret_name
 from sarvanom.shared.resources import ACCOUNTS, MODELS, SETTINGS
 from tests.contracts.reference import merge
 from tests.harness.secrets import MASTER_KEY, OTHER_KEY, keyring
@@ -59,16 +59,19 @@ def test_other_names_are_not(name: str) -> None:
 def test_no_long_name_is_remembered() -> None:
     assert not is_secret_name("x" * 1_000_000)
     assert is_secret_name("_" * 1_000_000 + "api_key")
-    assert max(map(len, _harmless)) < 100
+    assert max(map(len, _judged)) < 100
 
 
 def test_few_names_are_remembered_and_none_is_judged_otherwise_for_it() -> None:
     names = [f"a{number}" for number in range(10_000)]
-    assert not has_secret_name(dict.fromkeys(names))
-    assert len(_harmless) <= 4096
-    assert has_secret_name({**dict.fromkeys(names), "ApiKey": 1})
-    assert has_secret_name({"a1": 1, "api_key": None})
-    assert not has_secret_name({})
+    assert not any(map(is_secret_name, names))
+    assert len(_judged) <= 4096
+    assert are_harmless(names[-9:])
+    assert not are_harmless(names)
+    assert find_secrets({**dict.fromkeys(names), "ApiKey": 1, "b": [{"pwd": 2, "token": None}]}) == [1, 2]
+    assert find_secrets({"a9999": 1, "token": {"token": 3}}) == [{"token": 3}]
+    assert not find_secrets("token")
+    assert not find_secrets({})
 
 
 @given(PARAMETERS)

@@ -14,6 +14,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from sarvanom.cli.importers.litellm import read_models
 from sarvanom.shared import validation
 from sarvanom.shared.errors import MalformedJSON, SarvanOMError, ValidationFailed
+from sarvanom.shared.json_bounds import MAX_JSON_KEYS
 from sarvanom.shared.models.crud_models import ResourceModel, UserProfile
 from sarvanom.shared.resources import CACHE, MODELS, SETTINGS, USERS, Resource
 from sarvanom.shared.validation import (
@@ -283,6 +284,7 @@ def test_reading_and_writing_at_once_is_as_one_after_the_other(body: tuple[Resou
         b'"a":[-Infinity]',
         b'"a":{"b":1e999}',
         b'"a":' + b"[" * 101 + b"]" * 101,
+        b",".join(b'"%d":0' % number for number in range(MAX_JSON_KEYS)),
     ],
 )
 def test_what_may_not_be_stored_is_refused_though_it_is_read_and_written_at_once(member: bytes) -> None:
@@ -294,6 +296,10 @@ def test_what_may_not_be_stored_is_refused_though_it_is_read_and_written_at_once
         caught.value.detail,
         caught.value.errors,
     )
+
+
+def test_nothing_is_read_at_once_that_can_have_too_many_keys() -> None:
+    assert len(b'"":0') * MAX_JSON_KEYS > validation._SHORT
 
 
 def test_real_items_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:

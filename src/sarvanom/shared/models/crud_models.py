@@ -56,9 +56,6 @@ class ResourceModel(BaseModel):
     server_fields: ClassVar[frozenset[str]] = stamped_fields
     """What callers may not set: what is stamped, and what else the server makes of a resource."""
 
-    kept_fields: ClassVar[int] = 0
-    """How many fields `to_json` writes."""
-
     _unsent: ClassVar[set[str]] = set(stamped_fields)
 
     service: Name = "default"
@@ -69,10 +66,6 @@ class ResourceModel(BaseModel):
     """When it was last written (UTC, RFC 3339). Set by the server."""
     revision: Annotated[Count | None, Field(json_schema_extra={"readOnly": True})] = None
     """The revision of its last change, which is also its ETag. Set by the server."""
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **_: object) -> None:
-        cls.kept_fields = len(cls.model_fields) - len(cls.stamped_fields)
 
     def to_json(self) -> bytes:
         """Return the resource as JSON text without what is stamped: what a store keeps.

@@ -1,6 +1,5 @@
 """Which parts of a resource are secrets: declared by name, never guessed by value."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,21 +48,26 @@ _PLAIN_NAMES: Final = frozenset(map(_plain, SECRET_NAMES))
 
 
 _harmless: Final = set[str]()
-"""Names that are no secrets': of late, and none that is long."""
+"""The names in `_judged` that are no secrets'."""
 
 
-def is_secret_name(name: str) -> bool:
-    """Tell whether this is the name of a secret."""
-    if name in _harmless:
-        return False
-    is_secret = _plain(name) in _PLAIN_NAMES
-    if not is_secret and len(name) <= _LONGEST_REMEMBERED:
-        if len(_harmless) >= _MAX_REMEMBERED:
-            _harmless.clear()  # whoever sends many names slows nobody down for long
-        _harmless.add(name)
-    return is_secret
+class _Judged(dict[str, bool]):
+    """Names, and whether they are those of secrets: of late, and none that is long."""
+
+    def __missing__(self, name: str) -> bool:
+        is_secret = _plain(name) in _PLAIN_NAMES
+        if len(name) <= _LONGEST_REMEMBERED:
+            if len(self) >= _MAX_REMEMBERED:
+                self.clear()  # whoever sends many names slows nobody down for long
+                _harmless.clear()
+            self[name] = is_secret
+            if not is_secret:
+                _harmless.add(name)
+        return is_secret
 
 
-def has_secret_name(members: Mapping[str, object]) -> bool:
-    """Tell whether one of the members has the name of a secret."""
-    return not _harmless.issuperset(members) and any(map(is_secret_name, members))
+_judged: Final = _Judged()
+is_secret_name: Final = _judged.__getitem__
+"""Tell whether this is the name of a secret."""
+are_harmless: Final = _harmless.issuperset
+"""Tell whether all of these names are remembered as no secrets'."""

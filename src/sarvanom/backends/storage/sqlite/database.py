@@ -23,19 +23,6 @@ _WRITER_CACHE_KIB: Final = 64 * 1024
 _LOG_BYTES: Final = 64 * 2**20
 """How long the write-ahead log grows before a checkpoint: what many writes change meanwhile goes into the file once."""
 _PAGE_BYTES: Final = 4096
-_STATEMENT_BYTES: Final = 16 * 2**20
-"""What a statement may have to undo before a file is made for it; one that inserts many rows touches many pages."""
-
-
-def _keep_statements_in_memory() -> None:
-    """Let SQLite keep what a statement may have to undo in memory, and not in a temporary file: for this process."""
-    if not apsw.connections():  # it takes no settings while somebody uses it
-        apsw.shutdown()
-        apsw.config(apsw.SQLITE_CONFIG_STMTJRNL_SPILL, _STATEMENT_BYTES)
-        apsw.initialize()
-
-
-_keep_statements_in_memory()
 
 
 @contextmanager
@@ -91,6 +78,8 @@ def open_writer(path: Path) -> apsw.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // _PAGE_BYTES}")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         migrate(connection)
+        # What a statement may have to undo needs no file; what a migration sorts does.
+        connection.execute("PRAGMA temp_store = MEMORY")
         return connection
 
 

@@ -128,7 +128,10 @@ def _pick(resource: Resource[Any]) -> Callable[[dict[str, Any]], tuple[Any, ...]
 
 @cache
 def _insert_statement(table: str, columns: tuple[str, ...], rows: int) -> str:
-    """Return a statement that ends the transaction if a row is refused, and so notes nothing of what it would undo."""
+    """Return a statement that ends the transaction if a row is refused.
+
+    It then need not note, page by page, how to undo what it did; for the log, whose key is the rowid, it still does.
+    """
     row = f"({', '.join('?' * len(columns))})"
     return f"INSERT OR ROLLBACK INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 (our own names)
 
