@@ -298,6 +298,13 @@ def test_what_may_not_be_stored_is_refused_though_it_is_read_and_written_at_once
     )
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_changed_past_validation_is_not_lost(number: float) -> None:
+    item = parse_model(MODELS.write_model, b'{"model_name":"m","provider":"p"}')
+    with pytest.raises(ValidationFailed):
+        parse_model(MODELS.write_model, item.model_copy(update={"parameters": {"a": [number]}}).to_json())
+
+
 def test_nothing_is_read_at_once_that_can_have_too_many_keys() -> None:
     assert len(b'"":0') * MAX_JSON_KEYS > validation._SHORT
 
