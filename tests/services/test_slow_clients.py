@@ -20,7 +20,7 @@ from tests.services.raw_http import parse, statuses_in
 BOTH = pytest.mark.parametrize("port", ["gateway_port", "crud_port"])
 SECONDS = 1.0
 """Of patience. The gateway sends to crud, which has no more: less would also cut off a gateway on a busy machine."""
-LATEST = 10.0
+LATEST = 5.0
 HEAD = b"POST /settings HTTP/1.1\r\nHost: 127.0.0.1\r\n" + PROOF
 POST = HEAD + b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
 

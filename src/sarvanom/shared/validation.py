@@ -7,15 +7,13 @@ from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from sarvanom.shared.errors import FieldError, MalformedJSON, ValidationFailed
-from sarvanom.shared.json_bounds import check_json
+from sarvanom.shared.json_bounds import LARGE, check_json
 from sarvanom.shared.models.crud_models import ResourceModel
 from sarvanom.shared.models.fields import UNCHECKED_JSON, may_be_deep, may_be_infinite
 from sarvanom.shared.models.fields import JsonValue as CheckedJson
 from sarvanom.shared.resources import Resource
 
 _MAX_ERRORS: Final = 100
-_SHORT: Final = 64 * 2**10
-"""In bytes: what is longer is read no more often than it must be, and nothing shorter has more than `MAX_JSON_KEYS`."""
 _BACKSLASH: Final = ord("\\")
 _PATCH: Final = TypeAdapter[dict[str, JsonValue]](dict[str, CheckedJson])
 
@@ -58,7 +56,7 @@ def parse_and_encode[M: ResourceModel](model: type[M], text: bytes) -> tuple[M, 
 
 def _is_plain(text: bytes) -> bool:
     """Tell whether a text is short, cannot be nested too deep, and has no colon in another spelling."""
-    if len(text) > _SHORT or may_be_deep(text):
+    if len(text) > LARGE or may_be_deep(text):
         return False
     return _BACKSLASH not in text or (b"\\u003a" not in text and b"\\u003A" not in text)
 
