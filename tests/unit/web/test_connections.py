@@ -1,6 +1,8 @@
 """How many connections there may be, in all and from one address."""
 
 import asyncio
+import itertools
+import time
 
 import pytest
 
@@ -92,6 +94,22 @@ async def test_it_looks_until_it_is_stopped() -> None:
     seen = len(connection.checked)
     await asyncio.sleep(0.01)
     assert len(connection.checked) == seen
+
+
+async def test_while_it_stands_still_itself_little_time_passes() -> None:
+    guard = ConnectionGuard(ConnectionLimits(head_seconds=0.08))
+    guard.start()
+    connection = Connection()
+    guard.admit(connection, "192.0.2.1")
+    async with asyncio.timeout(5):
+        for enough in (1, 3):
+            while len(connection.checked) < enough:  # noqa: ASYNC110 (a timer sets no event)
+                await asyncio.sleep(0.001)
+            time.sleep(0.1)  # noqa: ASYNC251 (the loop is meant to stand still)
+    guard.stop()
+    steps = [after - before for before, after in itertools.pairwise(connection.checked)]
+    assert len(steps) >= 2
+    assert max(steps) == pytest.approx(2 * guard.limits.period)
 
 
 def test_those_turned_away_are_told_of_together() -> None:
