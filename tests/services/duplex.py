@@ -1,7 +1,7 @@
 """A request whose lines go out while its results come in, as bytes."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -10,6 +10,8 @@ import orjson
 from tests.harness.identity import ADMIN_KEY, identity_lines
 
 LONGEST = 20.0
+END = b"0\r\n\r\n"
+"""The last chunk."""
 
 
 class Duplex:
@@ -23,12 +25,12 @@ class Duplex:
 
     def send(self, *lines: bytes) -> Self:
         """Send lines, each as a chunk."""
-        self.connection.sendall(b"".join(b"%x\r\n%s\n\r\n" % (len(line) + 1, line) for line in lines))
+        self.connection.sendall(chunked(lines))
         return self
 
     def end(self) -> Self:
         """End the body."""
-        self.connection.sendall(b"0\r\n\r\n")
+        self.connection.sendall(END)
         return self
 
     def read_head(self) -> bytes:
@@ -69,6 +71,11 @@ class Duplex:
         piece = self.connection.recv(2**16)
         assert piece, "the connection was closed"
         self._received += piece
+
+
+def chunked(lines: Iterable[bytes]) -> bytes:
+    """Return lines as they are sent, each as a chunk."""
+    return b"".join(b"%x\r\n%b\n\r\n" % (len(line) + 1, line) for line in lines)
 
 
 @contextmanager

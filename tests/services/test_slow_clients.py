@@ -13,7 +13,7 @@ import pytest
 
 from tests.harness.identity import ADMIN_HEADERS, PROOF, prove
 from tests.harness.system import RunningProcess, running_crud
-from tests.services.duplex import duplex
+from tests.services.duplex import END, chunked, duplex
 from tests.services.edge_gateways import running_gateway
 from tests.services.raw_http import parse, statuses_in
 
@@ -81,7 +81,7 @@ def test_who_does_not_read_while_an_import_waits_is_not_cut_off(hasty: RunningPr
     """Results that are not read hold up the import, and the import its sender: nobody may blame that on the sender."""
     prefix, value = f"a{uuid4().hex}", b"x" * 500
     lines = [b'{"setting_key": "%b%d", "setting_value": "%b"}' % (prefix.encode(), n, value) for n in range(30_000)]
-    body = b"".join(b"%x\r\n%b\n\r\n" % (len(line) + 1, line) for line in lines) + b"0\r\n\r\n"
+    body = chunked(lines) + END  # made before the request begins, whose sender would be silent meanwhile
     with duplex(getattr(hasty, port), "/settings") as stream, ThreadPoolExecutor(1) as pool:
         stream.connection.settimeout(60)
         sent = pool.submit(stream.connection.sendall, body)
