@@ -1,8 +1,9 @@
 """The budgets of the project, in one place.
 
-Those of whole requests hold for a machine on which the yardstick costs `REFERENCE_US`, as it did where they were set:
-what is measured is taken to that speed by the yardstick of the same rounds. What a request may cost is the sum of what
-it may cost by itself and of what the edge and observing may add to it.
+Those of whole requests hold for a machine on which the yardstick costs `REFERENCE_US`, as it did where they were set,
+and that of imports for one on which SQLite alone stores `REFERENCE_ROWS` a second: what is measured is taken to that
+speed by what the same rounds say of the machine. What a request may cost is the sum of what it may cost by itself and
+of what the edge and observing may add to it.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.ratios import ratios
-from benchmarks.results import Results, middle
+from benchmarks.results import SQLITE_ALONE, Results, middle
 from benchmarks.scenarios import CREATE, GET, LIST, Scenario
 
 type Reading = Callable[[Results], float | None]
@@ -19,6 +20,8 @@ type Reading = Callable[[Results], float | None]
 OURS, ON_POSTGRES, PLAIN, YARDSTICK = "sarvanom", "sarvanom-postgres", "plain", "yardstick"
 REFERENCE_US: Final = 22.0
 """CPU of the yardstick per request."""
+REFERENCE_ROWS: Final = 31_600
+"""Rows a second that SQLite alone stores of an import, with all that an import adds to them."""
 EDGE_OF_GET_US, EDGE_OF_CREATE_US, OBSERVING_US = 60, 200, 30
 
 
@@ -31,8 +34,8 @@ class Budget:
     unit: str
     at_most: float | None = None
     at_least: float | None = None
-    yardstick: Reading | None = None
-    """What the yardstick cost meanwhile, if it is to be taken to the reference's speed."""
+    slowness: Reading | None = None
+    """How many times slower than the reference the machine was, if what is measured is to be taken to its speed."""
 
     def __post_init__(self) -> None:
         """Refuse a budget without a limit, or with two."""
@@ -49,12 +52,11 @@ class Budget:
     def judged(self, results: Results) -> float | None:
         """Return what is held against the limit; None if it was not measured."""
         measured = self.reading(results)
-        if measured is None or self.yardstick is None:
+        if measured is None or self.slowness is None:
             return measured
-        yardstick = self.yardstick(results)
-        if yardstick is None:
+        slowness = self.slowness(results)
+        if slowness is None:
             return None
-        slowness = yardstick / REFERENCE_US
         return measured / slowness if self.at_most is not None else measured * slowness
 
     def met(self, judged: float) -> bool:
@@ -96,8 +98,9 @@ def _bulk(database: str) -> Reading:
     return lambda results: middle(each.per_second for each in results.bulk if each.database == database)
 
 
-def _bulk_yardstick(results: Results) -> float | None:
-    return middle(each.yardstick_us for each in results.bulk if each.database == "sqlite" and each.yardstick_us)
+def _storing_slowness(results: Results) -> float | None:
+    rows = _bulk(SQLITE_ALONE)(results)
+    return REFERENCE_ROWS / rows if rows else None
 
 
 def _fanout(watchers: int) -> Reading:
@@ -126,14 +129,21 @@ def _tracing_hop(results: Results) -> float | None:
     return middle(max(each.gateway_us, each.crud_us) for each in results.observing if each.what == "traces")
 
 
+def _slowness(scenario: Scenario) -> Reading:
+    def slowness(results: Results) -> float | None:
+        yardstick = _cpu(scenario, YARDSTICK)(results)
+        return yardstick / REFERENCE_US if yardstick else None
+
+    return slowness
+
+
 def _whole(name: str, scenario: Scenario, system: str, at_most: float) -> Budget:
     """Bound what a request may cost; observing comes on top of what is given."""
-    yardstick = _cpu(scenario, YARDSTICK)
-    return Budget(name, _cpu(scenario, system), "µs", at_most=at_most + OBSERVING_US, yardstick=yardstick)
+    return Budget(name, _cpu(scenario, system), "µs", at_most=at_most + OBSERVING_US, slowness=_slowness(scenario))
 
 
 def _durable(name: str, system: str) -> Budget:
-    return Budget(name, _per_second(CREATE, system), "/s", at_least=2500, yardstick=_cpu(CREATE, YARDSTICK))
+    return Budget(name, _per_second(CREATE, system), "/s", at_least=2500, slowness=_slowness(CREATE))
 
 
 BUDGETS = (
@@ -149,7 +159,7 @@ BUDGETS = (
     _durable("PostgreSQL: create, acknowledged", ON_POSTGRES),
     Budget("SQLite: large table over a thousand rows, worst", _worst_ratio("sqlite"), "x", at_most=1.5),
     Budget("PostgreSQL: large table over a thousand rows, worst", _worst_ratio("postgres"), "x", at_most=1.5),
-    Budget("SQLite: bulk import", _bulk("sqlite"), "lines/s", at_least=15_000, yardstick=_bulk_yardstick),
+    Budget("SQLite: bulk import", _bulk("sqlite"), "lines/s", at_least=15_000, slowness=_storing_slowness),
     Budget("limits in memory, CPU of a get", _limiter("memory", "get", 1), "µs", at_most=20),
     Budget("limits in Valkey, CPU of a get among 32", _limiter("valkey", "get", 32), "µs", at_most=45),
     Budget("edge, CPU it adds to a get", _edge("get"), "µs", at_most=EDGE_OF_GET_US),

@@ -80,7 +80,7 @@ def print_verdicts(out: Console, results: Results) -> bool:
             continue
         met = budget.met(judged)
         kept = kept and met
-        at_speed = "-" if budget.yardstick is None else f"{judged:,.4g} {budget.unit}"
+        at_speed = "-" if budget.slowness is None else f"{judged:,.4g} {budget.unit}"
         verdict = "ok" if met else "[bold red]over"
         table.add_row(budget.name, budget.limit, f"{measured:,.4g} {budget.unit}", at_speed, verdict)
     out.print(table)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Final
 
 from benchmarks.driver import Measurement
 
@@ -20,6 +21,10 @@ class Start:
     """Its sum over the roles that count."""
 
 
+SQLITE_ALONE: Final = "sqlite alone"
+"""The limit of imports, among their databases."""
+
+
 @dataclass(frozen=True, slots=True)
 class BulkImport:
     """One import into an empty store."""
@@ -29,8 +34,6 @@ class BulkImport:
     seconds: float
     cpu_us: dict[str, float]
     """CPU microseconds per line, by role."""
-    yardstick_us: float | None = None
-    """What a request to the yardstick cost, before and after."""
 
     @property
     def per_second(self) -> float:

@@ -1,80 +1,68 @@
 """Bulk import of model configurations as NDJSON, straight to crud."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import override
 
-from benchmarks.driver import Driver
 from benchmarks.errors import MeasurementFailed
 from benchmarks.instance import Instance, running
 from benchmarks.parts.base import POSTGRES, SQLITE, Bench, Part
-from benchmarks.results import BulkImport, middle
-from benchmarks.scenarios import GET
-from benchmarks.systems.base import Surroundings
+from benchmarks.results import SQLITE_ALONE, BulkImport
 from benchmarks.systems.sarvanom import Crud, on_postgres
-from benchmarks.systems.yardstick import Yardstick
 from sarvanom.cli.importers.litellm import read_models
 
 MODELS = Path(__file__).parents[2] / "tests" / "data" / "litellm-models.json"
 COPIES = 50
 WRONG_SHOWN = 3
-SQLITE_ALONE = "sqlite alone"
-"""The name of the limit among the results."""
+ROUNDS = 3
+"""How often an import into SQLite and SQLite alone take turns."""
 
 
 class Bulk(Part):
     """Every model of LiteLLM's list, many times over, in one request."""
 
     name = "bulk"
-    needs_wrk = True
 
     @override
     def measure(self, bench: Bench) -> None:
         body = bench.folder / "models.ndjson"
         lines = _write_body(body)
-        for database in (SQLITE, POSTGRES):
-            with bench.steps.step(f"{self.name} {database}", f"import {lines:,} lines"), ExitStack() as stack:
-                surroundings = None
-                if database == POSTGRES:
-                    postgres = stack.enter_context(bench.postgres(self.name))
-                    surroundings = on_postgres(postgres, postgres.migrated_database())
-                bench.results.bulk.append(self._import(bench, database, surroundings, body, lines))
-        with bench.steps.step(SQLITE_ALONE, f"store {lines:,} rows"):
-            bench.results.bulk.append(_limit(bench, lines))
+        for number in range(1, ROUNDS + 1):
+            folder = bench.folder / f"{self.name}-{SQLITE}-{number}"
+            with bench.steps.step(f"{self.name} {SQLITE}", f"{number} of {ROUNDS}: import {lines:,} lines"):
+                bench.results.bulk.append(_import(bench, Crud(f"crud {SQLITE}"), folder, SQLITE, body, lines))
+            with bench.steps.step(SQLITE_ALONE, f"{number} of {ROUNDS}: store {lines:,} rows"):
+                bench.results.bulk.append(_limit(folder, lines))
+            shutil.rmtree(folder)
+        with (
+            bench.steps.step(f"{self.name} {POSTGRES}", f"import {lines:,} lines"),
+            bench.postgres(self.name) as server,
+        ):
+            crud = Crud(f"crud {POSTGRES}", on_postgres(server, server.migrated_database()))
+            folder = bench.folder / f"{self.name}-{POSTGRES}"
+            bench.results.bulk.append(_import(bench, crud, folder, POSTGRES, body, lines))
         body.unlink()
 
-    def _import(
-        self, bench: Bench, database: str, surroundings: Surroundings | None, body: Path, lines: int
-    ) -> BulkImport:
-        answer = bench.folder / "answer.ndjson"
-        with (
-            running(Crud(f"crud {database}", surroundings), bench.folder / f"{self.name}-{database}") as instance,
-            running(Yardstick(), bench.folder / f"{self.name}-{database}-yardstick") as yardstick,
-        ):
-            asked_before = _ask(bench, yardstick)
-            before = instance.cpu_us()
-            seconds = _upload(instance, body, answer)
-            cpu_us = {role: (used - before[role]) / lines for role, used in instance.cpu_us().items()}
-            yardstick_us = middle([asked_before, _ask(bench, yardstick)])
-        _check(answer, lines)
-        answer.unlink()
-        return BulkImport(database, lines, seconds, cpu_us, yardstick_us)
+
+def _import(bench: Bench, crud: Crud, folder: Path, database: str, body: Path, lines: int) -> BulkImport:
+    answer = bench.folder / "answer.ndjson"
+    with running(crud, folder) as instance:
+        before = instance.cpu_us()
+        seconds = _upload(instance, body, answer)
+        cpu_us = {role: (used - before[role]) / lines for role, used in instance.cpu_us().items()}
+    _check(answer, lines)
+    answer.unlink()
+    return BulkImport(database, lines, seconds, cpu_us)
 
 
-def _ask(bench: Bench, yardstick: Instance) -> float:
-    """Return what a request to the yardstick costs, in CPU microseconds."""
-    assert bench.wrk is not None
-    return Driver(bench.wrk, connections=bench.connections, seconds=bench.seconds).measure(yardstick, GET).total_us
-
-
-def _limit(bench: Bench, lines: int) -> BulkImport:
-    """Store the rows of the import into SQLite again, by SQLite alone."""
-    source = bench.folder / f"{Bulk.name}-{SQLITE}" / "data" / "sarvanom.db"
-    command = (sys.executable, "-m", "benchmarks.clients.copy", str(source), str(bench.folder / "copied.db"))
+def _limit(folder: Path, lines: int) -> BulkImport:
+    """Store the rows of an import into SQLite again, by SQLite alone."""
+    source = folder / "data" / "sarvanom.db"
+    command = (sys.executable, "-m", "benchmarks.clients.copy", str(source), str(folder / "copied.db"))
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise MeasurementFailed(f"copy: {result.stdout}{result.stderr}")
