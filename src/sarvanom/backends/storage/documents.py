@@ -16,7 +16,7 @@ from sarvanom.backends.storage.contract import (
     Written,
 )
 from sarvanom.backends.storage.log import Change
-from sarvanom.backends.storage.statements import row_values
+from sarvanom.backends.storage.statements import row_columns, row_values
 from sarvanom.shared.changes import ChangeKind
 from sarvanom.shared.errors import FieldError, IdempotencyKeyReused, PayloadTooLarge, ResourceConflict, RevertConflict
 from sarvanom.shared.models.crud_models import ResourceModel
@@ -98,19 +98,20 @@ def compose(id: str, text: bytes, created_at: str, timestamp: str, revision: int
     return Document(id, revision, created_at, body, service)
 
 
-def row_of(resource: Resource[Any], document: Document, item: Any, moment: Moment) -> dict[str, Any]:
-    """Return the values of the document's row; `id` stands for the column of the id."""
-    row = row_values(resource).scalars(item)
-    row |= {
-        "id": document.id,
-        "revision": document.revision,
-        "created_at": document.created_at,
-        "updated_at": moment.timestamp,
-        "body": document.body,
-    }
-    if resource.lifetime is not None:
-        lifetime = resource.lifetime(item)
-        row["expires_at"] = None if lifetime is None else moment.ms + lifetime * 1000
+def row_of(resource: Resource[Any], document: Document, item: Any, moment: Moment) -> tuple[Any, ...]:
+    """Return the values of the document's row, in the order of the table's columns."""
+    scalars = row_values(resource).in_order(item)
+    stamps = (document.created_at, moment.timestamp, document.revision)
+    if resource.lifetime is None:
+        return (*scalars, *stamps, document.body)
+    lifetime = resource.lifetime(item)
+    return (*scalars, *stamps, None if lifetime is None else moment.ms + lifetime * 1000, document.body)
+
+
+def named_row_of(resource: Resource[Any], document: Document, item: Any, moment: Moment) -> dict[str, Any]:
+    """Return the same by the names of the columns; `id` stands for the column of the id."""
+    row = dict(zip(row_columns(resource), row_of(resource, document, item, moment), strict=True))
+    row["id"] = document.id
     return row
 
 
@@ -121,19 +122,20 @@ def entry_of(write: Write, before: Document | None, after: Document | None, revi
         kind = ChangeKind.DELETE
     owner = after or before
     assert owner is not None  # noqa: S101 (a change has a state before or after it)
+    # In order, for a line of an import is felt to make one: names would double what that takes.
     return Change(
-        revision=revision,
-        collection=write.resource.collection,
-        id=write.id,
-        kind=kind.value,
-        service=owner.service,
-        left_service=before.service if before is not None and before.service != owner.service else None,
-        actor=write.origin.actor,
-        request_id=write.origin.request_id,
-        time=moment.timestamp,
-        previous=None if before is None else before.revision,
-        reverts=None if write.revert is None else write.revert.revision,
-        body=None if after is None else after.body,
+        revision,
+        write.resource.collection,
+        write.id,
+        kind.value,
+        owner.service,
+        before.service if before is not None and before.service != owner.service else None,  # the service it left
+        write.origin.actor,
+        write.origin.request_id,
+        moment.timestamp,
+        None if before is None else before.revision,
+        None if write.revert is None else write.revert.revision,
+        None if after is None else after.body,
     )
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect
 
 from sarvanom.backends.storage.contract import Restored
-from sarvanom.backends.storage.documents import Moment, compose, row_of
+from sarvanom.backends.storage.documents import Moment, compose, named_row_of
 from sarvanom.backends.storage.log import Change
 from sarvanom.backends.storage.sql import SQL, render
 from sarvanom.backends.storage.statements import live, row_values
@@ -62,7 +62,7 @@ def restored_row(restored: Restored, now: int) -> RestoredRow | None:
     resource, item, _ = restored
     created_at, moment, revision = _stamps(item)
     document = compose(resource.id_of(item), item.to_json(), created_at, moment.timestamp, revision, item.service)
-    values = row_of(resource, document, item, moment)
+    values = named_row_of(resource, document, item, moment)
     expires_at = values.get("expires_at")
     if expires_at is not None and expires_at <= now:
         return None

@@ -100,21 +100,39 @@ class RowValues:
             for column in resource.columns
             if column.kind is not ColumnKind.TAGS and column.name not in resource.model.stamped_fields
         ]
-        self._names = tuple(column.name for column in scalars)
-        self._read = operator.attrgetter(*self._names)
-        self._converted = [column for column in scalars if column.unique or column.kind is ColumnKind.TIMESTAMP]
+        self.names = tuple(column.name for column in scalars)
+        """Of the searchable columns, but for the server's."""
+        self._read = operator.attrgetter(*self.names)
+        self._converted = [
+            (index, column)
+            for index, column in enumerate(scalars)
+            if column.unique or column.kind is ColumnKind.TIMESTAMP
+        ]
         self._tags = [column for column in resource.columns if column.kind is ColumnKind.TAGS]
 
     def scalars(self, item: Any) -> dict[str, Any]:
         """Return the values of the searchable columns, but for the server's."""
-        values = dict(zip(self._names, self._read(item), strict=True))
-        for column in self._converted:
-            values[column.name] = column.stored(values[column.name])
-        return values
+        return dict(zip(self.names, self.in_order(item), strict=True))
+
+    def in_order(self, item: Any) -> Sequence[Any]:
+        """Return the same values without their names, in the order of the table's columns, where they come first."""
+        values: tuple[Any, ...] = self._read(item)
+        if not self._converted:
+            return values
+        converted = list(values)
+        for index, column in self._converted:
+            converted[index] = column.stored(converted[index])
+        return converted
 
     def tags(self, item: Any) -> dict[str, Sequence[str]]:
         """Return the distinct tags of each tag column."""
         return {column.name: list(dict.fromkeys(getattr(item, column.name))) for column in self._tags}
+
+
+@cache
+def row_columns(resource: Resource[Any]) -> tuple[str, ...]:
+    """Return the names of the columns of a resource's table."""
+    return tuple(column.name for column in TABLES[resource.collection].rows.columns)
 
 
 @lru_cache

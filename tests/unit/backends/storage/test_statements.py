@@ -7,10 +7,16 @@ import pytest
 
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.sqlite.database import DIALECT
-from sarvanom.backends.storage.statements import counter_statements, resource_statements, row_values, stats_statement
+from sarvanom.backends.storage.statements import (
+    counter_statements,
+    resource_statements,
+    row_columns,
+    row_values,
+    stats_statement,
+)
 from sarvanom.backends.storage.tables import TABLES
 from sarvanom.shared.models.crud_models import CacheEntry, UserProfile
-from sarvanom.shared.resources import CACHE, RESOURCES, USERS, Resource
+from sarvanom.shared.resources import CACHE, RESOURCES, STORED, USERS, Resource
 
 
 def parameters(sql: SQL) -> set[str]:
@@ -56,6 +62,14 @@ def test_row_holds_what_is_searched_by_as_it_is_compared() -> None:
     scalars = {"user_id": "Ada", "username": "ada", "email": "a@example.org", "service": "Chat"}
     assert row_values(USERS).scalars(user) == scalars
     assert row_values(USERS).tags(user) == {}
+
+
+@pytest.mark.parametrize("resource", STORED)
+def test_columns_come_in_the_order_of_what_is_bound_without_names(resource: Resource[Any]) -> None:
+    expires_at = () if resource.lifetime is None else ("expires_at",)
+    stamps = ("created_at", "updated_at", "revision", *expires_at, "body")
+    assert row_columns(resource) == (*row_values(resource).names, *stamps)
+    assert row_columns(resource)[0] == resource.id_field
 
 
 def test_tags_are_bound_once_each_in_their_order() -> None:

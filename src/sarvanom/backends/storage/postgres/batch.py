@@ -15,7 +15,7 @@ from sarvanom.backends.storage.documents import (
     compose,
     entry_of,
     key_row_of,
-    row_of,
+    named_row_of,
     text_of,
     unique_conflict,
 )
@@ -128,7 +128,7 @@ class Batch:
         resource, before = write.resource, place.stored
         text, created_at = text_of(write, item), self._created_at(write, before)
         document = compose(write.id, text, created_at, self.moment.timestamp, self.revision + 1, item.service)
-        row = row_of(resource, document, item, self.moment)
+        row = named_row_of(resource, document, item, self.moment)
         unique = {name: row[name] for name in resource.unique}
         self._check_unique(resource, write.id, unique)
         tags = row_values(resource).tags(item)

@@ -4,7 +4,9 @@ SQLite works on a statement without the interpreter's lock, so that one long sta
 many short ones would contend with it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from enum import Enum, auto
 from functools import cache
 from itertools import chain
 from operator import itemgetter
@@ -17,13 +19,26 @@ from sarvanom.backends.storage.contract import Document, Write
 from sarvanom.backends.storage.documents import KeyRow
 from sarvanom.backends.storage.log import Change
 from sarvanom.backends.storage.log_statements import CHANGE_FIELDS, KEY_FIELDS
+from sarvanom.backends.storage.statements import row_columns
 from sarvanom.backends.storage.tables import TABLES
 from sarvanom.shared.resources import Resource
 
 _STATEMENT_ROWS: Final = (512, 128, 32, 8, 1)
 """How many rows a statement inserts: few sizes, so that each is compiled once."""
 
+_ID: Final = itemgetter(0)
+"""The first column of every table of resources."""
+
 type _Place = tuple[str, str]
+
+
+class Unforeseen(Enum):
+    """What has to be asked of the database."""
+
+    UNFORESEEN = auto()
+
+
+UNFORESEEN: Final = Unforeseen.UNFORESEEN
 
 
 class Foreseen:
@@ -51,21 +66,13 @@ class Foreseen:
         self._rows.clear()
         self._keys.clear()
 
-    def has_row(self, place: _Place) -> bool:
-        """Tell whether the row at a place was asked for, and has not been told yet."""
-        return place in self._rows
+    def take_row(self, place: _Place) -> tuple[Any, ...] | Unforeseen | None:
+        """Tell what there is, as it may be otherwise from then on; `UNFORESEEN` if it was not asked for."""
+        return self._rows.pop(place, UNFORESEEN)
 
-    def take_row(self, place: _Place) -> tuple[Any, ...] | None:
-        """Tell what there is; from then on it may be otherwise."""
-        return self._rows.pop(place)
-
-    def has_key(self, key: str) -> bool:
-        """Tell whether a key was asked for, and has not been told yet."""
-        return key in self._keys
-
-    def take_key(self, key: str) -> KeyRow | None:
-        """Tell what is known of a key."""
-        return self._keys.pop(key)
+    def take_key(self, key: str) -> KeyRow | Unforeseen | None:
+        """Tell what is known of a key; `UNFORESEEN` if it was not asked for, or has been told."""
+        return self._keys.pop(key, UNFORESEEN)
 
 
 class Pending:
@@ -74,13 +81,13 @@ class Pending:
     def __init__(self) -> None:
         self.stored: dict[_Place, Document] = {}
         self.keys: dict[str, KeyRow] = {}
-        self._rows: dict[Resource[Any], list[Sequence[Any]]] = {}
+        self._rows: defaultdict[Resource[Any], list[Sequence[Any]]] = defaultdict(list)
         self._entries: list[Change] = []
 
-    def add_row(self, resource: Resource[Any], document: Document, values: dict[str, Any]) -> None:
+    def add_row(self, resource: Resource[Any], document: Document, row: Sequence[Any]) -> None:
         """Let a new resource wait."""
         self.stored[resource.collection, document.id] = document
-        self._rows.setdefault(resource, []).append(_pick(resource)(values))
+        self._rows[resource].append(row)
 
     def add_entry(self, entry: Change) -> None:
         """Let an entry of the log wait."""
@@ -93,7 +100,8 @@ class Pending:
     def flush(self, connection: apsw.Connection) -> None:
         """Insert everything."""
         for resource, rows in self._rows.items():
-            _insert(connection, resource.collection, _columns(resource), rows)
+            rows.sort(key=_ID)  # neighbours in one index after the other, and most indexes grow at one end
+            _insert(connection, resource.collection, row_columns(resource), rows)
         _insert(connection, "changes", CHANGE_FIELDS, self._entries)
         _insert(connection, "idempotency_keys", KEY_FIELDS, list(self.keys.values()))
         self._rows.clear()
@@ -102,6 +110,7 @@ class Pending:
         self.keys.clear()
 
 
+@cache
 def may_wait(resource: Resource[Any]) -> bool:
     """Tell whether a new resource cannot be refused by the database, and is one row."""
     return not resource.unique and not TABLES[resource.collection].tags
@@ -114,16 +123,6 @@ def _insert(connection: apsw.Connection, table: str, columns: tuple[str, ...], r
             values: Iterable[Any] = chain.from_iterable(rows[done : done + size])
             connection.execute(_insert_statement(table, columns, size), tuple(values))
             done += size
-
-
-@cache
-def _columns(resource: Resource[Any]) -> tuple[str, ...]:
-    return tuple(column.name for column in TABLES[resource.collection].rows.columns)
-
-
-@cache
-def _pick(resource: Resource[Any]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
-    return itemgetter(*_columns(resource))
 
 
 @cache

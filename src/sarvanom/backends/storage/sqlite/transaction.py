@@ -13,6 +13,7 @@ from sarvanom.backends.storage.documents import (
     compose,
     entry_of,
     key_row_of,
+    named_row_of,
     row_of,
     text_of,
     unique_conflict,
@@ -21,7 +22,7 @@ from sarvanom.backends.storage.listing import delete_statement
 from sarvanom.backends.storage.log_statements import key_statements, log_statements
 from sarvanom.backends.storage.sql import SQL
 from sarvanom.backends.storage.sqlite.database import DIALECT
-from sarvanom.backends.storage.sqlite.pending import Foreseen, Pending, may_wait
+from sarvanom.backends.storage.sqlite.pending import UNFORESEEN, Foreseen, Pending, may_wait
 from sarvanom.backends.storage.statements import (
     ResourceStatements,
     counter_statements,
@@ -81,7 +82,10 @@ class Transaction:
         self._pending.flush(self._connection)
         self._run(*delete_statement(resource, conditions, DIALECT, self._moment.ms))
         deleted = self._connection.changes()
-        revision = self._advance(resource) if deleted else self._revision(resource.sequence)
+        revision = self._revision(resource.sequence)
+        if deleted:
+            revision += 1
+            self._advance(resource.sequence, revision)
         if key is not None:
             count = str(deleted).encode()
             self._pending.add_key(KeyRow(key.key, key.fingerprint, self._moment.timestamp, revision, None, count))
@@ -152,7 +156,7 @@ class Transaction:
         elif before is not None:
             self._flush_if_pending(resource, write.id)
             self._run(statements.delete, {"id": write.id})
-        self._advance(resource)
+        self._advance(resource.sequence, revision)
         if resource.is_logged:
             self._pending.add_entry(entry_of(write, before, after, revision, self._moment))
         return Written(revision, after, is_new=before is None and after is not None and write.revert is None)
@@ -168,11 +172,10 @@ class Transaction:
             self._revisions[sequence] = self.counter(sequence)
         return self._revisions[sequence]
 
-    def _advance(self, resource: Resource[Any]) -> int:
-        sequence = resource.sequence
-        self._revisions[sequence] = revision = self._revision(sequence) + 1
+    def _advance(self, sequence: str, revision: int) -> None:
+        """Note a revision that was given, once nothing can refuse what it was given to."""
+        self._revisions[sequence] = revision
         self._advanced.add(sequence)
-        return revision
 
     def _attempt(self, write: Write) -> Written | SarvanOMError:
         try:
@@ -187,8 +190,9 @@ class Transaction:
     def _known(self, key: str) -> KeyRow | None:
         if key in self._pending.keys:
             return self._pending.keys[key]
-        if self._foreseen.has_key(key):
-            return self._foreseen.take_key(key)
+        foreseen = self._foreseen.take_key(key)
+        if foreseen is not UNFORESEEN:
+            return foreseen
         row = self._run(_KEYS.read, {"key": key}).fetchone()
         return None if row is None else KeyRow(*row)
 
@@ -201,9 +205,8 @@ class Transaction:
         place = (resource.collection, id)
         if place in self._pending.stored:
             return self._pending.stored[place]
-        if self._foreseen.has_row(place):
-            row = self._foreseen.take_row(place)
-        else:
+        row = self._foreseen.take_row(place)
+        if row is UNFORESEEN:
             row = self._run(statements.current, {"id": id}).fetchone()
         if row is None:
             return None
@@ -217,11 +220,11 @@ class Transaction:
     def _store(
         self, resource: Resource[Any], statements: ResourceStatements, document: Document, item: Any, *, is_new: bool
     ) -> None:
-        row = row_of(resource, document, item, self._moment)
         if is_new and may_wait(resource):
-            self._pending.add_row(resource, document, row)
+            self._pending.add_row(resource, document, row_of(resource, document, item, self._moment))
             return
         self._flush_if_pending(resource, document.id)
+        row = named_row_of(resource, document, item, self._moment)
         try:
             self._run(statements.insert if is_new else statements.update, row)
         except apsw.ConstraintError as error:
