@@ -8,8 +8,8 @@ from sarvanom.services.crud.bulk_lines import GROUP_LINES, Entry, LineImport, Li
 from sarvanom.web.bulk_lines import LineSplitter
 
 GROUP_BYTES: Final = 4 * 2**20
-MAX_SUBMITTED: Final = 3
-"""Groups that the store has at once: while it stores one, the next two wait, and share a commit and what it writes."""
+MAX_SUBMITTED: Final = 4
+"""Groups that the store has at once: while it stores two in one commit, the next two wait, and share another."""
 
 
 class _Arrivals:
@@ -22,11 +22,19 @@ class _Arrivals:
         self._news = asyncio.Event()
         self._room = asyncio.Event()
 
-    async def put(self, entry: Entry, size: int) -> None:
-        """Add an entry, once there is room."""
-        while len(self._entries) >= GROUP_LINES or self._size >= GROUP_BYTES:
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another entry."""
+        return len(self._entries) >= GROUP_LINES or self._size >= GROUP_BYTES
+
+    async def room(self) -> None:
+        """Wait until there is room."""
+        while self.is_full:
             self._room.clear()
             await self._room.wait()
+
+    def put(self, entry: Entry, size: int) -> None:
+        """Add an entry."""
         self._entries.append(entry)
         self._size += size
         self._news.set()
@@ -105,12 +113,15 @@ async def _read(lines: LineImport, chunks: AsyncIterable[bytes], arrivals: _Arri
     try:
         async for chunk in chunks:
             for line in splitter.feed(chunk):
+                if arrivals.is_full:
+                    await arrivals.room()
                 entry = lines.read(line)
-                await arrivals.put(entry, len(line.text or b""))
+                arrivals.put(entry, len(line.text or b""))
                 if isinstance(entry, LineWrite) and entry.is_sealed:
                     await asyncio.sleep(0)  # sealing takes its time, and others have requests too
         for line in splitter.finish():
-            await arrivals.put(lines.read(line), len(line.text or b""))
+            await arrivals.room()
+            arrivals.put(lines.read(line), len(line.text or b""))
     finally:
         arrivals.end()
 

@@ -20,9 +20,13 @@ APPLICATION_ID: Final = 0x53_41_52_56  # "SARV", in the file's header
 _BUSY_TIMEOUT_MS: Final = 5_000
 _READER_CACHE_KIB: Final = 32 * 1024
 _WRITER_CACHE_KIB: Final = 64 * 1024
-_LOG_BYTES: Final = 64 * 2**20
-"""How long the write-ahead log grows before a checkpoint: what many writes change meanwhile goes into the file once."""
 _PAGE_BYTES: Final = 4096
+LOG_PAGES: Final = 64 * 2**20 // _PAGE_BYTES
+"""How long the write-ahead log grows before a checkpoint: what many writes change meanwhile goes into the file once."""
+_MOST_LOG_PAGES: Final = 4 * LOG_PAGES
+"""How long it grows, where that did not succeed, before each commit tries."""
+_KEPT_LOG_BYTES: Final = 96 * 2**20
+"""What stays of its file when it begins anew: as much as it takes again until the next time."""
 
 
 @contextmanager
@@ -75,8 +79,8 @@ def open_writer(path: Path) -> apsw.Connection:
         _keep_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // _PAGE_BYTES}")
-        connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_MOST_LOG_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_KEPT_LOG_BYTES}")
         migrate(connection)
         # What a statement may have to undo needs no file; what a migration sorts does.
         connection.execute("PRAGMA temp_store = MEMORY")

@@ -60,8 +60,8 @@ class SQLiteStore(Store):
         """
         connection = open_writer(path)
         self._path = path
-        self._writer = GroupWriter(connection)
         self._readers = Readers(path)
+        self._writer = GroupWriter(connection)
         self.log = SQLiteLog(self._readers, self._writer)
         self.bodies = SQLiteBodies(self._readers, self._writer)
         self._uncounted = {"hits": 0, "misses": 0}
@@ -94,7 +94,9 @@ class SQLiteStore(Store):
         return written
 
     async def write_all(self, writes: Sequence[Write]) -> list[Written | SarvanOMError]:
-        outcomes = await self._writer.submit(lambda transaction: transaction.write_all(writes), writes=len(writes))
+        outcomes = await self._writer.submit(
+            lambda transaction: transaction.write_all(writes), writes=len(writes), is_bulk=True
+        )
         self.log.announce()
         return outcomes
 

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
 import apsw
 
+from sarvanom.backends.storage.sqlite.checkpoints import Checkpointer
 from sarvanom.backends.storage.sqlite.database import available
 from sarvanom.backends.storage.sqlite.transaction import Transaction
 from sarvanom.backends.storage.statement_spans import telling
@@ -18,11 +20,14 @@ from sarvanom.shared.observations import CommitOutcome, WritesCommitted, tell
 from sarvanom.shared.trace_context import begin_span
 
 _MAX_GROUP: Final = 256
+_MAX_LINES: Final = 2048
+"""Of an import, in one group: more can be prepared meanwhile, and others wait for less."""
 
 
 class _Job(NamedTuple):
     work: Callable[[Transaction], Any]
     writes: int
+    is_bulk: bool
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
 
@@ -33,6 +38,55 @@ class _Outcome(NamedTuple):
     error: BaseException | None
 
 
+class _Jobs:
+    """What has been submitted and not yet begun, in two lines that take turns.
+
+    Whoever writes one thing waits for no more of an import than is under way. What is in one line stays in its order.
+    """
+
+    def __init__(self) -> None:
+        self._arrived: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._single: deque[_Job] = deque()
+        self._bulk: deque[_Job] = deque()
+        self._is_bulks_turn = False
+        self._has_ended = False
+
+    def put(self, job: _Job) -> None:
+        """Add a piece of work, from any thread."""
+        self._arrived.put(job)
+
+    def end(self) -> None:
+        """Say that nothing more will come."""
+        self._arrived.put(None)
+
+    def next_group(self) -> list[_Job]:
+        """Return what shares the next commit, as soon as there is something; nothing at the end."""
+        self._line_up()
+        if self._bulk and (self._is_bulks_turn or not self._single):
+            self._is_bulks_turn = False
+            return list(_until_many(self._bulk))
+        self._is_bulks_turn = True
+        return [self._single.popleft() for _ in range(min(len(self._single), _MAX_GROUP))]
+
+    def _line_up(self) -> None:
+        while not self._has_ended:
+            try:
+                job = self._arrived.get(block=not self._single and not self._bulk)
+            except queue.Empty:
+                return
+            if job is None:
+                self._has_ended = True
+            else:
+                (self._bulk if job.is_bulk else self._single).append(job)
+
+
+def _until_many(jobs: deque[_Job]) -> Iterator[_Job]:
+    writes = 0
+    while jobs and writes < _MAX_LINES:
+        writes += jobs[0].writes
+        yield jobs.popleft()
+
+
 class GroupWriter:
     """Runs pieces of work in transactions, many to one transaction, each with its own outcome.
 
@@ -41,23 +95,26 @@ class GroupWriter:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._checkpointer = Checkpointer(connection)
+        self._jobs = _Jobs()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="sarvanom-writer", daemon=True)
         self._thread.start()
 
-    async def submit[T](self, work: Callable[[Transaction], T], *, writes: int = 0, about: str = "") -> T:
+    async def submit[T](
+        self, work: Callable[[Transaction], T], *, writes: int = 0, about: str = "", is_bulk: bool = False
+    ) -> T:
         """Return the work's result when it is durable, or raise what it raised.
 
         Work that raises must not have changed anything. `writes` is how many callers' writes it is, for whoever counts
-        them, and `about` what they are writes of.
+        them, and `about` what they are writes of. What is bulk lets other work go first, but none that is bulk too.
         """
         if self._closing:
             raise ServiceUnavailable("The store is closing")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         span = begin_span()
-        self._jobs.put(_Job(work, writes, loop, future))
+        self._jobs.put(_Job(work, writes, is_bulk, loop, future))
         if span is None:
             return await future
         with telling("sqlite", "COMMIT", span, summary=f"COMMIT {about}".strip(), writes=writes):
@@ -67,27 +124,17 @@ class GroupWriter:
         """Finish what was submitted, then close the connection."""
         if not self._closing:
             self._closing = True
-            self._jobs.put(None)
+            self._jobs.end()
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        is_open = True
-        while is_open:
-            group = self._next_group()
-            is_open = None not in group
-            jobs = [job for job in group if job is not None]
-            if jobs:
+        try:
+            while jobs := self._jobs.next_group():
                 _deliver(self._commit(jobs))
-        self._connection.close()
-
-    def _next_group(self) -> list[_Job | None]:
-        group = [self._jobs.get()]
-        while len(group) < _MAX_GROUP and group[-1] is not None:
-            try:
-                group.append(self._jobs.get_nowait())
-            except queue.Empty:
-                break
-        return group
+                self._checkpointer.note_commit()
+        finally:
+            self._checkpointer.close()
+            self._connection.close()
 
     def _commit(self, jobs: list[_Job]) -> list[_Outcome]:
         connection = self._connection

@@ -40,7 +40,7 @@ class Probe:
         return False
 
     async def together(self, works: Sequence[Work]) -> list[object]:
-        """Submit the works while the writer is busy, so that they form one group; return their outcomes."""
+        """Submit the works while the writer is busy, so that they wait for it; return their outcomes."""
         gate, first = await self.hold()
         tasks = [asyncio.ensure_future(self.writer.submit(work)) for work in works]
         await asyncio.sleep(0)
@@ -100,6 +100,47 @@ async def test_group_is_at_most_so_large(probe: Probe, monkeypatch: pytest.Monke
     monkeypatch.setattr(writer_module, "_MAX_GROUP", 8)
     assert await probe.together([write(str(number)) for number in range(20)]) == [*range(1, 21)]
     assert probe.commits == 3 + HELD
+
+
+async def test_who_writes_one_thing_waits_for_no_more_of_an_import_than_is_under_way(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "_MAX_LINES", 8)
+    order: list[tuple[int, str]] = []
+
+    def noting(name: str) -> Work:
+        return lambda _: order.append((probe.commits - HELD, name))
+
+    gate, held = await probe.hold()
+    submit = probe.writer.submit
+    works = [submit(noting(f"lines {n}"), writes=5, is_bulk=True) for n in range(5)]
+    works += [submit(noting("last line"), writes=1, is_bulk=True), submit(noting("one"), writes=1)]
+    works += [submit(noting("another"), writes=1), submit(noting("nobody's"))]
+    tasks = [asyncio.ensure_future(work) for work in works]
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(held, *tasks)
+    assert order == [
+        (0, "lines 0"), (0, "lines 1"),
+        (1, "one"), (1, "another"), (1, "nobody's"),
+        (2, "lines 2"), (2, "lines 3"),
+        (3, "lines 4"), (3, "last line"),
+    ]  # fmt: skip
+
+
+async def test_an_import_takes_turns_with_those_who_never_stop_to_write(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "_MAX_GROUP", 2)
+    order: list[str] = []
+    gate, held = await probe.hold()
+    works = [probe.writer.submit(lambda _: order.append("one"), writes=1) for _ in range(6)]
+    works += [probe.writer.submit(lambda _: order.append("lines"), writes=2048, is_bulk=True) for _ in range(2)]
+    tasks = [asyncio.ensure_future(work) for work in works]
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(held, *tasks)
+    assert order == ["lines", "one", "one", "lines", "one", "one", "one", "one"]
 
 
 async def test_refusal_inside_a_group_is_its_own_and_takes_no_revision(probe: Probe) -> None:
