@@ -1,7 +1,7 @@
 """Copy what an import stored into a new file by SQLite alone: `python -m benchmarks.clients.copy SOURCE TARGET`.
 
-The same rows in the same order, with the same indexes, log entries, transactions and durability, but read into memory
-before, and with no JSON, no HTTP and no decisions: what the disk and SQLite allow. Prints the seconds it took.
+The same rows in the same order, with the same indexes, log entries and durability, a group of lines to a transaction,
+but read into memory before, and with no JSON, HTTP and decisions: what the disk and SQLite allow. Prints the seconds.
 """
 
 import sys

@@ -18,8 +18,6 @@ from sarvanom.cli.importers.litellm import read_models
 MODELS = Path(__file__).parents[2] / "tests" / "data" / "litellm-models.json"
 COPIES = 50
 WRONG_SHOWN = 3
-ROUNDS = 3
-"""How often an import into SQLite and SQLite alone take turns."""
 
 
 class Bulk(Part):
@@ -31,11 +29,11 @@ class Bulk(Part):
     def measure(self, bench: Bench) -> None:
         body = bench.folder / "models.ndjson"
         lines = _write_body(body)
-        for number in range(1, ROUNDS + 1):
+        for number in range(1, bench.rounds + 1):
             folder = bench.folder / f"{self.name}-{SQLITE}-{number}"
-            with bench.steps.step(f"{self.name} {SQLITE}", f"{number} of {ROUNDS}: import {lines:,} lines"):
+            with bench.steps.step(f"{self.name} {SQLITE}", f"{number} of {bench.rounds}: import {lines:,} lines"):
                 bench.results.bulk.append(_import(bench, Crud(f"crud {SQLITE}"), folder, SQLITE, body, lines))
-            with bench.steps.step(SQLITE_ALONE, f"{number} of {ROUNDS}: store {lines:,} rows"):
+            with bench.steps.step(SQLITE_ALONE, f"{number} of {bench.rounds}: store {lines:,} rows"):
                 bench.results.bulk.append(_limit(folder, lines))
             shutil.rmtree(folder)
         with (

@@ -23,10 +23,8 @@ _WRITER_CACHE_KIB: Final = 64 * 1024
 _PAGE_BYTES: Final = 4096
 LOG_PAGES: Final = 64 * 2**20 // _PAGE_BYTES
 """How long the write-ahead log grows before a checkpoint: what many writes change meanwhile goes into the file once."""
-_MOST_LOG_PAGES: Final = 4 * LOG_PAGES
-"""How long it grows, where that did not succeed, before each commit tries."""
 _KEPT_LOG_BYTES: Final = 96 * 2**20
-"""What stays of its file when it begins anew: as much as it takes again until the next time."""
+"""What stays of its file when it begins anew, so that it need not grow again: it is moved while it grows on."""
 
 
 @contextmanager
@@ -79,7 +77,7 @@ def open_writer(path: Path) -> apsw.Connection:
         _keep_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_MOST_LOG_PAGES}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         connection.execute(f"PRAGMA journal_size_limit = {_KEPT_LOG_BYTES}")
         migrate(connection)
         # What a statement may have to undo needs no file; what a migration sorts does.

@@ -5,7 +5,7 @@ import contextlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
@@ -41,7 +41,7 @@ class _Outcome(NamedTuple):
 class _Jobs:
     """What has been submitted and not yet begun, in two lines that take turns.
 
-    Whoever writes one thing waits for no more of an import than is under way. What is in one line stays in its order.
+    Whoever writes one thing waits for one transaction of an import at most. What is in one line stays in its order.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class _Jobs:
         self._line_up()
         if self._bulk and (self._is_bulks_turn or not self._single):
             self._is_bulks_turn = False
-            return list(_until_many(self._bulk))
+            return _take_lines(self._bulk)
         self._is_bulks_turn = True
         return [self._single.popleft() for _ in range(min(len(self._single), _MAX_GROUP))]
 
@@ -80,11 +80,13 @@ class _Jobs:
                 (self._bulk if job.is_bulk else self._single).append(job)
 
 
-def _until_many(jobs: deque[_Job]) -> Iterator[_Job]:
-    writes = 0
-    while jobs and writes < _MAX_LINES:
-        writes += jobs[0].writes
-        yield jobs.popleft()
+def _take_lines(jobs: deque[_Job]) -> list[_Job]:
+    """Take the first job, and those behind it whose lines fit into its transaction."""
+    taken = [jobs.popleft()]
+    lines = taken[0].writes
+    while jobs and (lines := lines + jobs[0].writes) <= _MAX_LINES:
+        taken.append(jobs.popleft())
+    return taken
 
 
 class GroupWriter:
@@ -131,7 +133,8 @@ class GroupWriter:
         try:
             while jobs := self._jobs.next_group():
                 _deliver(self._commit(jobs))
-                self._checkpointer.note_commit()
+                with contextlib.suppress(Exception):  # even that it failed could not be said; writes go on
+                    self._checkpointer.note_commit()
         finally:
             self._checkpointer.close()
             self._connection.close()

@@ -20,7 +20,7 @@ from sarvanom.backends.storage.sqlite.writer import GroupWriter
 from sarvanom.shared.resources import DATASETS
 from tests.unit.backends.storage.rows import dataset, putting
 
-LONG_PAGES, FEW_PAGES = 40, 8
+LONG_PAGES, FEW_PAGES, UNTIL_NEXT_TRY = 40, 8, 4
 PATIENCE = 30.0
 SALTS = slice(16, 24)
 """Where a log's header has what changes whenever it begins anew."""
@@ -66,6 +66,12 @@ class Pages:
         self.connection = open_writer(file)
         self.connection.execute("CREATE TABLE pages (page BLOB)")
         self.checkpointer = Checkpointer(self.connection)
+
+    def follow_commit(self) -> None:
+        """Do all that is due after a commit, and what the next one would find done."""
+        self.checkpointer.note_commit()
+        self.checkpointer.close()
+        self.checkpointer.note_commit()
 
     def write(self, count: int) -> None:
         with self.connection:
@@ -113,12 +119,14 @@ def writing_meanwhile(monkeypatch: pytest.MonkeyPatch, pages: Pages, meanwhile: 
     """Write so many pages during each pass; return a list that will have how long the log was at the begin of each."""
     move, lengths = checkpoints._move, list[int]()
 
-    def move_meanwhile(connection: apsw.Connection) -> int:
+    def move_meanwhile(connection: apsw.Connection) -> checkpoints._Pass | None:
         with open_reader(pages.file) as reader:  # keeps the log from beginning anew
             assert reader.execute("SELECT count(*) FROM pages").get
-            lengths.append(move(connection))
-            pages.write(meanwhile[len(lengths) - 1])
-        return lengths[-1]
+            made = move(connection)
+            pages.write(meanwhile[len(lengths)])
+        assert made is not None
+        lengths.append(made.pages)
+        return made
 
     monkeypatch.setattr(checkpoints, "_move", move_meanwhile)
     return lengths
@@ -128,6 +136,7 @@ def writing_meanwhile(monkeypatch: pytest.MonkeyPatch, pages: Pages, meanwhile: 
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "LOG_PAGES", LONG_PAGES)
     monkeypatch.setattr(checkpoints, "_FEW_PAGES", FEW_PAGES)
+    monkeypatch.setattr(checkpoints, "_PAGES_UNTIL_NEXT_TRY", UNTIL_NEXT_TRY)
 
 
 @pytest.fixture
@@ -190,21 +199,56 @@ def test_the_log_is_moved_again_when_it_is_long_again(file: Path) -> None:
     assert sum(after < before for before, after in pairwise(lengths)) >= 3
 
 
-def test_a_commit_that_no_thread_can_follow_is_followed_by_a_later_one(
+def test_what_somebody_still_reads_is_left_to_the_thread_and_tried_again_soon(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    log, pages = Log(file), Pages(file)
+    reader = open_reader(file)
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM pages").get == 0
+    movers: list[bool] = []
+    move = checkpoints._move
+
+    def noting_who_moves(connection: apsw.Connection) -> checkpoints._Pass | None:
+        movers.append(connection is pages.connection)
+        return move(connection)
+
+    monkeypatch.setattr(checkpoints, "_move", noting_who_moves)
+    pages.write(LONG_PAGES * 3)
+    pages.follow_commit()
+    left = log.length() - log.moved()
+    assert left >= LONG_PAGES
+    reader.close()
+    pages.write(UNTIL_NEXT_TRY)
+    pages.checkpointer.note_commit()
+    pages.checkpointer.close()
+    assert log.moved() == log.length()
+    assert not any(movers)
+
+
+def test_a_log_that_was_left_long_is_moved_with_the_first_commit(file: Path) -> None:
+    log, pages = Log(file), Pages(file)
+    pages.write(LONG_PAGES)
+    later = GroupWriter(open_writer(file))
+    assert log.moved() == 0
+    asyncio.run(write_and_close(later))
+    assert log.moved() >= LONG_PAGES
+
+
+async def write_and_close(writer: GroupWriter) -> None:
+    await writer.submit(lambda transaction: transaction.write(putting(DATASETS, dataset("first"))))
+    await writer.aclose()
+
+
+def test_where_no_thread_is_to_be_had_the_writer_moves_the_log(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log, pages = Log(file), Pages(file)
 
     def fail(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
+    monkeypatch.setattr(threading.Thread, "start", fail)
     pages.write(LONG_PAGES)
-    with monkeypatch.context() as without_threads:
-        without_threads.setattr(threading.Thread, "start", fail)
-        pages.checkpointer.note_commit()
-    assert log.moved() == 0
     pages.checkpointer.note_commit()
-    pages.checkpointer.close()
     assert log.moved() == log.length()
 
 
@@ -213,9 +257,8 @@ def test_a_log_that_cannot_be_moved_is_told_of(file: Path) -> None:
     pages.write(LONG_PAGES)
     file.unlink()
     with capture_logs() as told:
-        pages.checkpointer.note_commit()
-        pages.checkpointer.close()
-    assert [(line["event"], line["file"]) for line in told] == [("log_not_moved", str(file))]
+        pages.follow_commit()
+    assert [(line["log_level"], line["file"]) for line in told] == [("warning", str(file))]
     assert not file.exists()
 
 
@@ -241,9 +284,13 @@ async def test_a_log_that_another_process_moves_begins_anew_afterwards(datasets:
     command = (sys.executable, "-c", HOLD_CHECKPOINTS, str(datasets.log.index))
     other = await asyncio.create_subprocess_exec(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert other.stdout is not None
-    assert await other.stdout.readline() == b"held\n"
-    await datasets.log_does_not_begin_anew()
-    await other.communicate()
+    try:
+        assert await other.stdout.readline() == b"held\n"
+        with capture_logs() as told:
+            await datasets.log_does_not_begin_anew()
+        assert told == []
+    finally:
+        await other.communicate()
     await datasets.log_begins_anew()
 
 

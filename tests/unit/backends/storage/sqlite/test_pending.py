@@ -104,6 +104,9 @@ async def test_many_new_resources_are_stored_in_their_order(tmp_path: Path) -> N
     assert all(isinstance(outcome, Written) and outcome.is_replay for outcome in again)
     assert (await store.log.bounds()).head == 777
     await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "many.db"))) as connection:
+        stored = [key for (key,) in connection.execute("SELECT setting_key FROM settings ORDER BY rowid")]
+    assert stored == sorted(write.id for write in writes)
 
 
 def test_a_row_that_is_refused_after_all_ends_the_transaction(file: Path) -> None:

@@ -1,6 +1,7 @@
 """The store: documents, pages of a bounded size, counters and what has expired."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -9,17 +10,18 @@ import apsw
 import orjson
 import pytest
 
-from sarvanom.backends.storage.contract import Removed, Write
+from sarvanom.backends.storage.contract import Removed, Write, Written
 from sarvanom.backends.storage.documents import Moment
 from sarvanom.backends.storage.schema import IncompatibleDatabase
 from sarvanom.backends.storage.sqlite import reader as reader_module
 from sarvanom.backends.storage.sqlite import store as store_module
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
+from sarvanom.backends.storage.sqlite.transaction import Transaction
 from sarvanom.shared.errors import ResourceConflict, ServiceUnavailable
 from sarvanom.shared.models.crud_models import UserProfile
 from sarvanom.shared.query_strings import parse_query
 from sarvanom.shared.resources import CACHE, DATASETS, USERS
-from tests.unit.backends.storage.rows import Refused, dataset, entry, put, refuse, remove
+from tests.unit.backends.storage.rows import Refused, dataset, entry, put, putting, refuse, remove
 
 
 class Clock:
@@ -71,6 +73,25 @@ async def test_refused_write_changes_nothing(store: SQLiteStore) -> None:
     with pytest.raises(Refused):
         await store.write(Write(DATASETS, "a", refuse))
     assert (await store.log.bounds()).head == 0
+
+
+async def test_a_lone_write_goes_before_the_lines_of_an_import_that_wait(store: SQLiteStore) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(_: Transaction) -> None:
+        begun.set()
+        go_on.wait()
+
+    held = asyncio.ensure_future(store._writer.submit(hold, is_bulk=True))
+    await asyncio.to_thread(begun.wait)
+    lines = asyncio.ensure_future(store.write_all([putting(DATASETS, dataset(id)) for id in "ab"]))
+    await asyncio.sleep(0)
+    one = asyncio.ensure_future(put(store, DATASETS, dataset("one")))
+    await asyncio.sleep(0)
+    go_on.set()
+    await held
+    assert (await one).revision == 1
+    assert [outcome.revision for outcome in await lines if isinstance(outcome, Written)] == [2, 3]
 
 
 @pytest.mark.parametrize(("taken", "field"), [({"username": "ADA"}, "username"), ({"email": "ADA@E.ORG"}, "email")])

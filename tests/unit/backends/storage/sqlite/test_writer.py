@@ -11,6 +11,7 @@ import pytest
 
 from sarvanom.backends.storage.contract import Write
 from sarvanom.backends.storage.sqlite import writer as writer_module
+from sarvanom.backends.storage.sqlite.checkpoints import Checkpointer
 from sarvanom.backends.storage.sqlite.database import open_writer
 from sarvanom.backends.storage.sqlite.transaction import Transaction
 from sarvanom.backends.storage.sqlite.writer import GroupWriter
@@ -48,7 +49,7 @@ class Probe:
         await first
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def hold(self) -> tuple[threading.Event, asyncio.Future[object]]:
+    async def hold(self, *, is_bulk: bool = False) -> tuple[threading.Event, asyncio.Future[object]]:
         """Keep the writer busy with work that changes nothing, until the event is set."""
         started, gate = threading.Event(), threading.Event()
 
@@ -56,7 +57,7 @@ class Probe:
             started.set()
             return gate.wait()
 
-        held: asyncio.Future[object] = asyncio.ensure_future(self.writer.submit(wait))
+        held: asyncio.Future[object] = asyncio.ensure_future(self.writer.submit(wait, is_bulk=is_bulk))
         await asyncio.to_thread(started.wait)
         return gate, held
 
@@ -102,16 +103,16 @@ async def test_group_is_at_most_so_large(probe: Probe, monkeypatch: pytest.Monke
     assert probe.commits == 3 + HELD
 
 
-async def test_who_writes_one_thing_waits_for_no_more_of_an_import_than_is_under_way(
+async def test_who_writes_one_thing_waits_for_one_transaction_of_an_import_at_most(
     probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_module, "_MAX_LINES", 8)
+    monkeypatch.setattr(writer_module, "_MAX_LINES", 10)
     order: list[tuple[int, str]] = []
 
     def noting(name: str) -> Work:
         return lambda _: order.append((probe.commits - HELD, name))
 
-    gate, held = await probe.hold()
+    gate, held = await probe.hold(is_bulk=True)
     submit = probe.writer.submit
     works = [submit(noting(f"lines {n}"), writes=5, is_bulk=True) for n in range(5)]
     works += [submit(noting("last line"), writes=1, is_bulk=True), submit(noting("one"), writes=1)]
@@ -121,8 +122,8 @@ async def test_who_writes_one_thing_waits_for_no_more_of_an_import_than_is_under
     gate.set()
     await asyncio.gather(held, *tasks)
     assert order == [
-        (0, "lines 0"), (0, "lines 1"),
-        (1, "one"), (1, "another"), (1, "nobody's"),
+        (0, "one"), (0, "another"), (0, "nobody's"),
+        (1, "lines 0"), (1, "lines 1"),
         (2, "lines 2"), (2, "lines 3"),
         (3, "lines 4"), (3, "last line"),
     ]  # fmt: skip
@@ -210,6 +211,15 @@ async def test_file_that_another_locks_fails_writes_until_it_is_free(probe: Prob
     other.execute("ROLLBACK")
     other.close()
     assert await probe.writer.submit(write("a")) == 1
+
+
+async def test_what_goes_wrong_behind_a_commit_ends_no_writer(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Checkpointer) -> None:
+        raise OSError("nobody to tell")
+
+    monkeypatch.setattr(Checkpointer, "note_commit", fail)
+    assert await probe.writer.submit(write("a")) == 1
+    assert await probe.writer.submit(write("b")) == 2
 
 
 async def test_waiter_that_is_cancelled_takes_nobody_with_it(probe: Probe) -> None:
