@@ -201,8 +201,8 @@ class Store(ABC):
     async def write_all(self, writes: Sequence[Write]) -> list[Written | SarvanOMError]:
         """Carry out several writes in their order, each with the outcome that `write` returns or raises.
 
-        Calls of it are carried out in the order in which they were made, also if none was waited for; a `write` that
-        was asked for later may come before.
+        Calls of it about one resource are carried out in the order in which they were made, also if none was waited
+        for, but in no particular order to `write`.
         """
 
     @abstractmethod

@@ -1,6 +1,8 @@
 """Moving the write-ahead log into the file, beside the writes."""
 
 import threading
+from collections.abc import Callable
+from time import monotonic
 from typing import Final, NamedTuple
 
 import apsw
@@ -11,7 +13,7 @@ from sarvanom.backends.storage.sqlite.database import LOG_PAGES
 _FEW_PAGES: Final = 2048
 """So many are moved in some 20 ms, for which writes may wait."""
 _MAX_PASSES: Final = 4
-_PAGES_UNTIL_NEXT_TRY: Final = 256
+_SECONDS_BETWEEN_TRIES: Final = 0.1
 
 _log = structlog.get_logger()
 
@@ -31,12 +33,15 @@ class Checkpointer:
     as the log has not begun anew, for somebody reads it or another process is at it, that is tried again soon.
     """
 
-    def __init__(self, writer: apsw.Connection) -> None:
-        """Take over from SQLite, which would move the log in the commit that makes it long."""
+    def __init__(self, writer: apsw.Connection, clock: Callable[[], float] = monotonic) -> None:
+        """Take over from SQLite, which would move the log in the commit that makes it long; `clock` tells seconds."""
         writer.wal_autocheckpoint(0)
         self._writer = writer
+        self._file = writer.filename  # which the thread could not ask for while the writer is at work
+        self._clock = clock
         self._pages_left = 0
-        """How many are to be written before the log is looked at; at first it may be long from before."""
+        """How many are to be written until the log may be long; it may be from the beginning."""
+        self._not_before = clock()
         self._thread: threading.Thread | None = None
         self._last: _Pass | None = None
 
@@ -45,7 +50,7 @@ class Checkpointer:
         written, _ = self._writer.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE, reset=True)
         self._pages_left -= written
         if self._thread is None:
-            if self._pages_left <= 0:
+            if self._pages_left <= 0 and self._clock() >= self._not_before:
                 self._begin()
         elif not self._thread.is_alive():
             self._thread = None
@@ -57,11 +62,11 @@ class Checkpointer:
             self._thread.join()
 
     def _begin(self) -> None:
-        thread = threading.Thread(target=self._move_most, name="sarvanom-checkpoint", daemon=True)
+        thread = threading.Thread(target=self._checkpoint_most, name="sarvanom-checkpoint", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # there is no thread to be had
-            self._finish(_move(self._writer))
+            self._finish(_checkpoint(self._writer))
         else:
             self._thread = thread
 
@@ -70,22 +75,22 @@ class Checkpointer:
         if last is not None and last.pages < LOG_PAGES:
             self._pages_left = LOG_PAGES - last.pages
             return
-        self._pages_left = _PAGES_UNTIL_NEXT_TRY
+        self._not_before = self._clock() + _SECONDS_BETWEEN_TRIES
         if last is not None and last.moved == last.pages:
-            _move(self._writer)
+            _checkpoint(self._writer)
 
-    def _move_most(self) -> None:
+    def _checkpoint_most(self) -> None:
         """Move the log until little is written to it meanwhile, with a connection for the while."""
         self._last = None
         try:
-            connection = apsw.Connection(self._writer.filename, flags=apsw.SQLITE_OPEN_READWRITE)
+            connection = apsw.Connection(self._file, flags=apsw.SQLITE_OPEN_READWRITE)
         except apsw.Error as error:
-            _tell(self._writer.filename, error)
+            _tell(self._file, error)
             return
         try:
             pages_before = 0
             for _ in range(_MAX_PASSES):
-                self._last = _move(connection)
+                self._last = _checkpoint(connection)
                 if self._last is None or self._last.pages - pages_before <= _FEW_PAGES:
                     return
                 pages_before = self._last.pages
@@ -93,7 +98,7 @@ class Checkpointer:
             connection.close()
 
 
-def _move(connection: apsw.Connection) -> _Pass | None:
+def _checkpoint(connection: apsw.Connection) -> _Pass | None:
     """Move what is in the log and nobody still reads there; return None if that failed."""
     try:
         connection.pragma("schema_version")  # until it has read, a connection knows of no log

@@ -24,7 +24,7 @@ _PAGE_BYTES: Final = 4096
 LOG_PAGES: Final = 64 * 2**20 // _PAGE_BYTES
 """How long the write-ahead log grows before a checkpoint: what many writes change meanwhile goes into the file once."""
 _KEPT_LOG_BYTES: Final = 96 * 2**20
-"""What stays of its file when it begins anew, so that it need not grow again: it is moved while it grows on."""
+"""What stays of its file when it begins anew; as it grows on while it is moved, it is often longer than `LOG_PAGES`."""
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class _Outcome(NamedTuple):
 class _Jobs:
     """What has been submitted and not yet begun, in two lines that take turns.
 
-    Whoever writes one thing waits for one transaction of an import at most. What is in one line stays in its order.
+    So whoever writes one thing does not wait for all that imports have submitted. A line stays in its order.
     """
 
     def __init__(self) -> None:

@@ -20,7 +20,7 @@ from sarvanom.backends.storage.sqlite.writer import GroupWriter
 from sarvanom.shared.resources import DATASETS
 from tests.unit.backends.storage.rows import dataset, putting
 
-LONG_PAGES, FEW_PAGES, UNTIL_NEXT_TRY = 40, 8, 4
+LONG_PAGES, FEW_PAGES, SECONDS_BETWEEN_TRIES = 40, 8, 0.5
 PATIENCE = 30.0
 SALTS = slice(16, 24)
 """Where a log's header has what changes whenever it begins anew."""
@@ -37,7 +37,10 @@ with open(sys.argv[1], "r+b") as file:
 
 
 class Log:
-    """What can be seen of a file's log from outside."""
+    """What can be seen of a file's log from outside.
+
+    Whoever closes the index lets go of all locks that the process has on it: only for where no other process has any.
+    """
 
     def __init__(self, file: Path) -> None:
         self._log = file.with_name(f"{file.name}-wal")
@@ -65,7 +68,8 @@ class Pages:
         self.file = file
         self.connection = open_writer(file)
         self.connection.execute("CREATE TABLE pages (page BLOB)")
-        self.checkpointer = Checkpointer(self.connection)
+        self.now = 0.0
+        self.checkpointer = Checkpointer(self.connection, lambda: self.now)
 
     def follow_commit(self) -> None:
         """Do all that is due after a commit, and what the next one would find done."""
@@ -117,7 +121,7 @@ class Datasets:
 
 def writing_meanwhile(monkeypatch: pytest.MonkeyPatch, pages: Pages, meanwhile: list[int]) -> list[int]:
     """Write so many pages during each pass; return a list that will have how long the log was at the begin of each."""
-    move, lengths = checkpoints._move, list[int]()
+    move, lengths = checkpoints._checkpoint, list[int]()
 
     def move_meanwhile(connection: apsw.Connection) -> checkpoints._Pass | None:
         with open_reader(pages.file) as reader:  # keeps the log from beginning anew
@@ -128,7 +132,7 @@ def writing_meanwhile(monkeypatch: pytest.MonkeyPatch, pages: Pages, meanwhile: 
         lengths.append(made.pages)
         return made
 
-    monkeypatch.setattr(checkpoints, "_move", move_meanwhile)
+    monkeypatch.setattr(checkpoints, "_checkpoint", move_meanwhile)
     return lengths
 
 
@@ -136,7 +140,7 @@ def writing_meanwhile(monkeypatch: pytest.MonkeyPatch, pages: Pages, meanwhile: 
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "LOG_PAGES", LONG_PAGES)
     monkeypatch.setattr(checkpoints, "_FEW_PAGES", FEW_PAGES)
-    monkeypatch.setattr(checkpoints, "_PAGES_UNTIL_NEXT_TRY", UNTIL_NEXT_TRY)
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN_TRIES", 0.0)
 
 
 @pytest.fixture
@@ -207,19 +211,22 @@ def test_what_somebody_still_reads_is_left_to_the_thread_and_tried_again_soon(
     reader.execute("BEGIN")
     assert reader.execute("SELECT count(*) FROM pages").get == 0
     movers: list[bool] = []
-    move = checkpoints._move
+    move = checkpoints._checkpoint
 
     def noting_who_moves(connection: apsw.Connection) -> checkpoints._Pass | None:
         movers.append(connection is pages.connection)
         return move(connection)
 
-    monkeypatch.setattr(checkpoints, "_move", noting_who_moves)
+    monkeypatch.setattr(checkpoints, "_checkpoint", noting_who_moves)
+    monkeypatch.setattr(checkpoints, "_SECONDS_BETWEEN_TRIES", SECONDS_BETWEEN_TRIES)
     pages.write(LONG_PAGES * 3)
     pages.follow_commit()
     left = log.length() - log.moved()
     assert left >= LONG_PAGES
     reader.close()
-    pages.write(UNTIL_NEXT_TRY)
+    pages.checkpointer.note_commit()
+    assert log.length() - log.moved() == left, "it is not yet time"
+    pages.now += SECONDS_BETWEEN_TRIES
     pages.checkpointer.note_commit()
     pages.checkpointer.close()
     assert log.moved() == log.length()
@@ -249,6 +256,20 @@ def test_where_no_thread_is_to_be_had_the_writer_moves_the_log(file: Path, monke
     monkeypatch.setattr(threading.Thread, "start", fail)
     pages.write(LONG_PAGES)
     pages.checkpointer.note_commit()
+    assert log.moved() == log.length()
+
+
+def test_the_log_is_moved_while_the_writer_is_at_work(file: Path) -> None:
+    log, pages = Log(file), Pages(file)
+    pages.write(LONG_PAGES)
+
+    def move_meanwhile(*_: object) -> int:
+        pages.checkpointer.note_commit()
+        pages.checkpointer.close()
+        return 1
+
+    pages.connection.create_scalar_function("move_meanwhile", move_meanwhile, 0)
+    assert pages.connection.execute("SELECT move_meanwhile()").get == 1
     assert log.moved() == log.length()
 
 

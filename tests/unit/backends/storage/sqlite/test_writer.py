@@ -19,6 +19,7 @@ from sarvanom.shared.errors import ServiceUnavailable
 from sarvanom.shared.resources import DATASETS
 from tests.unit.backends.storage.rows import Refused, dataset, putting, refuse
 
+PATIENCE = 30.0
 HELD = 1  # the commit of the work that holds the writer back
 
 type Work = Callable[[Transaction], object]
@@ -218,8 +219,9 @@ async def test_what_goes_wrong_behind_a_commit_ends_no_writer(probe: Probe, monk
         raise OSError("nobody to tell")
 
     monkeypatch.setattr(Checkpointer, "note_commit", fail)
-    assert await probe.writer.submit(write("a")) == 1
-    assert await probe.writer.submit(write("b")) == 2
+    async with asyncio.timeout(PATIENCE):
+        assert await probe.writer.submit(write("a")) == 1
+        assert await probe.writer.submit(write("b")) == 2
 
 
 async def test_waiter_that_is_cancelled_takes_nobody_with_it(probe: Probe) -> None:
