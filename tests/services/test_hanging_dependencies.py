@@ -75,9 +75,12 @@ class Peak:
             self.most = max(self.most, self._count())
 
     def _count(self) -> int:
-        """Count those that are open, or being opened; the third and fourth column are the other end and the state."""
+        """Count those that are open, or being opened; from the second column on there are both ends and the state.
+
+        The kernel shows the table part by part: what changes meanwhile has it show some connections several times.
+        """
         rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        return sum(row[2].endswith(self._end) and row[3] in ("01", "02") for row in rows)
+        return len({row[1] for row in rows if row[2].endswith(self._end) and row[3] in ("01", "02")})
 
 
 class Probed(NamedTuple):
