@@ -22,19 +22,11 @@ class _Arrivals:
         self._news = asyncio.Event()
         self._room = asyncio.Event()
 
-    @property
-    def is_full(self) -> bool:
-        """Whether there is no room for another entry."""
-        return len(self._entries) >= GROUP_LINES or self._size >= GROUP_BYTES
-
-    async def room(self) -> None:
-        """Wait until there is room."""
-        while self.is_full:
+    async def put(self, entry: Entry, size: int) -> None:
+        """Add an entry, once there is room."""
+        while len(self._entries) >= GROUP_LINES or self._size >= GROUP_BYTES:
             self._room.clear()
             await self._room.wait()
-
-    def put(self, entry: Entry, size: int) -> None:
-        """Add an entry."""
         self._entries.append(entry)
         self._size += size
         self._news.set()
@@ -113,15 +105,12 @@ async def _read(lines: LineImport, chunks: AsyncIterable[bytes], arrivals: _Arri
     try:
         async for chunk in chunks:
             for line in splitter.feed(chunk):
-                if arrivals.is_full:
-                    await arrivals.room()
                 entry = lines.read(line)
-                arrivals.put(entry, len(line.text or b""))
+                await arrivals.put(entry, len(line.text or b""))
                 if isinstance(entry, LineWrite) and entry.is_sealed:
                     await asyncio.sleep(0)  # sealing takes its time, and others have requests too
         for line in splitter.finish():
-            await arrivals.room()
-            arrivals.put(lines.read(line), len(line.text or b""))
+            await arrivals.put(lines.read(line), len(line.text or b""))
     finally:
         arrivals.end()
 
