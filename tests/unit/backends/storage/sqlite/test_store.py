@@ -1,7 +1,6 @@
 """The store: documents, pages of a bounded size, counters and what has expired."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -16,12 +15,12 @@ from sarvanom.backends.storage.schema import IncompatibleDatabase
 from sarvanom.backends.storage.sqlite import reader as reader_module
 from sarvanom.backends.storage.sqlite import store as store_module
 from sarvanom.backends.storage.sqlite.store import SQLiteStore
-from sarvanom.backends.storage.sqlite.transaction import Transaction
 from sarvanom.shared.errors import ResourceConflict, ServiceUnavailable
 from sarvanom.shared.models.crud_models import UserProfile
 from sarvanom.shared.query_strings import parse_query
 from sarvanom.shared.resources import CACHE, DATASETS, USERS
 from tests.unit.backends.storage.rows import Refused, dataset, entry, put, putting, refuse, remove
+from tests.unit.backends.storage.sqlite.holding import hold
 
 
 class Clock:
@@ -76,19 +75,12 @@ async def test_refused_write_changes_nothing(store: SQLiteStore) -> None:
 
 
 async def test_a_lone_write_goes_before_the_lines_of_an_import_that_wait(store: SQLiteStore) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def hold(_: Transaction) -> None:
-        begun.set()
-        go_on.wait()
-
-    held = asyncio.ensure_future(store._writer.submit(hold, is_bulk=True))
-    await asyncio.to_thread(begun.wait)
+    gate, held = await hold(store._writer, is_bulk=True)
     lines = asyncio.ensure_future(store.write_all([putting(DATASETS, dataset(id)) for id in "ab"]))
     await asyncio.sleep(0)
     one = asyncio.ensure_future(put(store, DATASETS, dataset("one")))
     await asyncio.sleep(0)
-    go_on.set()
+    gate.set()
     await held
     assert (await one).revision == 1
     assert [outcome.revision for outcome in await lines if isinstance(outcome, Written)] == [2, 3]

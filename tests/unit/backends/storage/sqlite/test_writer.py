@@ -18,6 +18,7 @@ from sarvanom.backends.storage.sqlite.writer import GroupWriter
 from sarvanom.shared.errors import ServiceUnavailable
 from sarvanom.shared.resources import DATASETS
 from tests.unit.backends.storage.rows import Refused, dataset, putting, refuse
+from tests.unit.backends.storage.sqlite.holding import hold
 
 PATIENCE = 30.0
 HELD = 1  # the commit of the work that holds the writer back
@@ -43,24 +44,12 @@ class Probe:
 
     async def together(self, works: Sequence[Work]) -> list[object]:
         """Submit the works while the writer is busy, so that they wait for it; return their outcomes."""
-        gate, first = await self.hold()
+        gate, first = await hold(self.writer)
         tasks = [asyncio.ensure_future(self.writer.submit(work)) for work in works]
         await asyncio.sleep(0)
         gate.set()
         await first
         return await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def hold(self, *, is_bulk: bool = False) -> tuple[threading.Event, asyncio.Future[object]]:
-        """Keep the writer busy with work that changes nothing, until the event is set."""
-        started, gate = threading.Event(), threading.Event()
-
-        def wait(_: Transaction) -> object:
-            started.set()
-            return gate.wait()
-
-        held: asyncio.Future[object] = asyncio.ensure_future(self.writer.submit(wait, is_bulk=is_bulk))
-        await asyncio.to_thread(started.wait)
-        return gate, held
 
 
 @pytest.fixture
@@ -113,7 +102,7 @@ async def test_who_writes_one_thing_waits_for_one_transaction_of_an_import_at_mo
     def noting(name: str) -> Work:
         return lambda _: order.append((probe.commits - HELD, name))
 
-    gate, held = await probe.hold(is_bulk=True)
+    gate, held = await hold(probe.writer, is_bulk=True)
     submit = probe.writer.submit
     works = [submit(noting(f"lines {n}"), writes=5, is_bulk=True) for n in range(5)]
     works += [submit(noting("last line"), writes=1, is_bulk=True), submit(noting("one"), writes=1)]
@@ -135,7 +124,7 @@ async def test_an_import_takes_turns_with_those_who_never_stop_to_write(
 ) -> None:
     monkeypatch.setattr(writer_module, "_MAX_GROUP", 2)
     order: list[str] = []
-    gate, held = await probe.hold()
+    gate, held = await hold(probe.writer)
     works = [probe.writer.submit(lambda _: order.append("one"), writes=1) for _ in range(6)]
     works += [probe.writer.submit(lambda _: order.append("lines"), writes=2048, is_bulk=True) for _ in range(2)]
     tasks = [asyncio.ensure_future(work) for work in works]
@@ -225,7 +214,7 @@ async def test_what_goes_wrong_behind_a_commit_ends_no_writer(probe: Probe, monk
 
 
 async def test_waiter_that_is_cancelled_takes_nobody_with_it(probe: Probe) -> None:
-    gate, first = await probe.hold()
+    gate, first = await hold(probe.writer)
     gone = asyncio.ensure_future(probe.writer.submit(write("gone")))
     refusing = asyncio.ensure_future(probe.writer.submit(refused))
     stays = asyncio.ensure_future(probe.writer.submit(write("stays")))
@@ -248,7 +237,7 @@ async def test_work_submitted_after_close_is_refused(probe: Probe) -> None:
 
 
 async def test_close_finishes_what_was_submitted(probe: Probe, file: Path) -> None:
-    gate, _ = await probe.hold()
+    gate, _ = await hold(probe.writer)
     tasks = [asyncio.ensure_future(probe.writer.submit(write(str(number)))) for number in range(5)]
     await asyncio.sleep(0)
     closing = asyncio.ensure_future(probe.writer.aclose())
