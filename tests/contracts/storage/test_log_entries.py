@@ -94,6 +94,33 @@ async def test_entry_tells_what_was_done_and_by_whom(store: Store) -> None:
     ]
 
 
+@pytest.mark.parametrize("requests", [1, 3])
+async def test_entries_of_a_group_tell_who_asked_for_each(store: Store, requests: int) -> None:
+    writes = [
+        putting(collection, item, Origin(f"request-{number % requests}", ["ada", None][number % requests % 2]))
+        for number in range(40)
+        for collection, item in (
+            (DATASETS, dataset(f"d{number * 7 % 40}", service=f"s{number % 2}")),
+            (USERS, user(f"u{number}")),
+        )
+    ]
+    outcomes = await store.write_all(writes)
+    expected = []
+    for write, outcome in zip(writes, outcomes, strict=True):
+        assert isinstance(outcome, Written)
+        assert outcome.document is not None
+        service, origin, document = outcome.document.service, write.origin, outcome.document
+        time = orjson.loads(document.body)["updated_at"]
+        id, kind = write.id, ChangeKind.CREATE.value
+        expected.append(
+            Change(
+                document.revision, write.resource.collection, id, kind, service, None, origin.actor, origin.request_id,
+                time, None, None, document.body,
+            )
+        )  # fmt: skip
+    assert await all_changes(store) == expected
+
+
 async def test_entries_of_one_resource_form_a_chain(store: Store) -> None:
     await put(store, DATASETS, dataset("other"))
     created = await put(store, DATASETS, dataset("a"))

@@ -9,27 +9,26 @@ from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from functools import cache
 from itertools import chain
-from operator import itemgetter
 from typing import Any, Final
 
 import apsw
 from pydantic_core import to_json
 
 from sarvanom.backends.storage.contract import Document, Write
-from sarvanom.backends.storage.documents import KeyRow
+from sarvanom.backends.storage.documents import KeyRow, Moment, entry_of
 from sarvanom.backends.storage.log import Change
 from sarvanom.backends.storage.log_statements import CHANGE_FIELDS, KEY_FIELDS
 from sarvanom.backends.storage.statements import row_columns
 from sarvanom.backends.storage.tables import TABLES
+from sarvanom.shared.changes import ChangeKind
 from sarvanom.shared.resources import Resource
 
 _STATEMENT_ROWS: Final = (512, 128, 32, 8, 1)
 """How many rows a statement inserts: few sizes, so that each is compiled once."""
 
-_ID: Final = itemgetter(0)
-"""The first column of every table of resources."""
-
 type _Place = tuple[str, str]
+type _New = tuple[Sequence[Any], Write, Document]
+"""A row, in the order of its table's columns, what it was asked for with, and what is served of it."""
 
 
 class Unforeseen(Enum):
@@ -78,16 +77,19 @@ class Foreseen:
 class Pending:
     """Rows that wait to be inserted; none of them can be refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, moment: Moment) -> None:
+        """Take the moment at which all of it is written."""
+        self._moment = moment
         self.stored: dict[_Place, Document] = {}
         self.keys: dict[str, KeyRow] = {}
-        self._rows: defaultdict[Resource[Any], list[Sequence[Any]]] = defaultdict(list)
+        self._news: defaultdict[Resource[Any], list[_New]] = defaultdict(list)
         self._entries: list[Change] = []
 
-    def add_row(self, resource: Resource[Any], document: Document, row: Sequence[Any]) -> None:
-        """Let a new resource wait."""
+    def add_new(self, write: Write, document: Document, row: Sequence[Any]) -> None:
+        """Let a new resource wait, and with it, if it is logged, the entry of its creation."""
+        resource = write.resource
         self.stored[resource.collection, document.id] = document
-        self._rows[resource].append(row)
+        self._news[resource].append((row, write, document))
 
     def add_entry(self, entry: Change) -> None:
         """Let an entry of the log wait."""
@@ -99,20 +101,38 @@ class Pending:
 
     def flush(self, connection: apsw.Connection) -> None:
         """Insert everything."""
-        for resource, rows in self._rows.items():
-            rows.sort(key=_ID)  # neighbours in one index after the other, and most indexes grow at one end
-            _insert(connection, resource.collection, row_columns(resource), rows)
+        for resource, news in self._news.items():
+            self._insert_news(connection, resource, news)
+        self._entries.sort()  # by the revision
         _insert(connection, "changes", CHANGE_FIELDS, self._entries)
         _insert(connection, "idempotency_keys", KEY_FIELDS, list(self.keys.values()))
-        self._rows.clear()
+        self._news.clear()
         self._entries.clear()
         self.stored.clear()
         self.keys.clear()
 
+    def _insert_news(self, connection: apsw.Connection, resource: Resource[Any], news: list[_New]) -> None:
+        # Neighbours in one index after the other; most of the other indexes grow at one end. No two have one id.
+        news.sort(key=lambda new: new[0][0])
+        _insert(connection, resource.collection, row_columns(resource), [row for row, _, _ in news])
+        if not resource.is_logged:
+            return
+        callers = {(write.origin.request_id, write.origin.actor) for _, write, _ in news}
+        if len(callers) == 1 < len(news):
+            values = (connection.last_insert_rowid() - len(news), *callers.pop())
+            connection.execute(_log_statement(resource), values)
+            return
+        for _, write, document in news:
+            self._entries.append(entry_of(write, None, document, document.revision, self._moment))
+
+
+def may_wait(write: Write) -> bool:
+    """Tell whether what a write makes, if that is new, cannot be refused by the database, and is one row."""
+    return write.revert is None and _is_one_row(write.resource)
+
 
 @cache
-def may_wait(resource: Resource[Any]) -> bool:
-    """Tell whether a new resource cannot be refused by the database, and is one row."""
+def _is_one_row(resource: Resource[Any]) -> bool:
     return not resource.unique and not TABLES[resource.collection].tags
 
 
@@ -133,6 +153,29 @@ def _insert_statement(table: str, columns: tuple[str, ...], rows: int) -> str:
     """
     row = f"({', '.join('?' * len(columns))})"
     return f"INSERT OR ROLLBACK INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 (our own names)
+
+
+@cache
+def _log_statement(resource: Resource[Any]) -> str:
+    """Return a statement that logs the creation of the last rows, for one request, from what they hold.
+
+    So an import binds no value twice. A new row has the next rowid, as `sqlite.org/autoinc.html` says.
+    """
+    values = {
+        "revision": "revision",
+        "collection": f"'{resource.collection}'",
+        "id": resource.id_field,
+        "kind": f"'{ChangeKind.CREATE}'",
+        "service": "service",
+        "actor": "?3",
+        "request_id": "?2",
+        "time": "updated_at",
+        "body": "body",
+    }
+    return (
+        f"INSERT OR ROLLBACK INTO changes ({', '.join(values)}) "  # noqa: S608 (our own names)
+        f"SELECT {', '.join(values.values())} FROM {resource.collection} WHERE rowid > ?1 ORDER BY revision"
+    )
 
 
 @cache

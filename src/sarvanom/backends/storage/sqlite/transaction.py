@@ -48,7 +48,7 @@ class Transaction:
         self._moment = Moment.now()
         self._expirations = 0
         self._foreseen = Foreseen()
-        self._pending = Pending()
+        self._pending = Pending(self._moment)
 
     def write_all(self, writes: Sequence[Write]) -> list[Written | SarvanOMError]:
         """Carry out several writes as `Store.write_all` promises."""
@@ -148,16 +148,20 @@ class Transaction:
         resource = write.resource
         after: Document | None = None
         revision = self._revision(resource.sequence) + 1
+        waits = before is None and item is not None and may_wait(write)
         if item is not None:
             created_at = self._created_at(write, before)
             text = text_of(write, item)
             after = compose(write.id, text, created_at, self._moment.timestamp, revision, item.service)
-            self._store(resource, statements, after, item, is_new=before is None)
+            if waits:
+                self._pending.add_new(write, after, row_of(resource, after, item, self._moment))
+            else:
+                self._store(resource, statements, after, item, is_new=before is None)
         elif before is not None:
             self._flush_if_pending(resource, write.id)
             self._run(statements.delete, {"id": write.id})
         self._advance(resource.sequence, revision)
-        if resource.is_logged:
+        if resource.is_logged and not waits:
             self._pending.add_entry(entry_of(write, before, after, revision, self._moment))
         return Written(revision, after, is_new=before is None and after is not None and write.revert is None)
 
@@ -220,9 +224,6 @@ class Transaction:
     def _store(
         self, resource: Resource[Any], statements: ResourceStatements, document: Document, item: Any, *, is_new: bool
     ) -> None:
-        if is_new and may_wait(resource):
-            self._pending.add_row(resource, document, row_of(resource, document, item, self._moment))
-            return
         self._flush_if_pending(resource, document.id)
         row = named_row_of(resource, document, item, self._moment)
         try:
