@@ -1,6 +1,6 @@
 """Lines out of a stream of bytes, in bounded memory."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Final, NamedTuple
 
 _LF: Final = b"\n"
@@ -23,18 +23,36 @@ class LineSplitter:
         self._parts: list[bytes] = []
         self._size = 0
 
-    def feed(self, chunk: bytes) -> Iterator[Line]:
-        """Yield the lines that end in this chunk."""
-        *ended, rest = chunk.split(_LF)
-        for text in ended:
-            if (line := self._end(text)) is not None:
-                yield line
+    def feed(self, chunk: bytes) -> list[Line]:
+        """Return the lines that end in this chunk."""
+        end, *whole = chunk.split(_LF)
+        self._add(end)
+        if not whole:
+            return []
+        rest = whole.pop()
+        limit, lines = self._limit, self._end()
+        lines += [
+            Line(number, text.removesuffix(b"\r") if len(text) <= limit else None)
+            for number, text in enumerate(whole, self._number + 1)
+            if (text and not text.isspace()) or len(text) > limit
+        ]
+        self._number += len(whole)
         self._add(rest)
+        return lines
 
-    def finish(self) -> Iterator[Line]:
-        """Yield the last line if there is no newline behind it."""
-        if (line := self._end(b"")) is not None:
-            yield line
+    def finish(self) -> list[Line]:
+        """Return the last line if there is no newline behind it."""
+        return self._end()
+
+    def _end(self) -> list[Line]:
+        """Return the line of which all parts are here, if it is not blank."""
+        text, size = b"".join(self._parts), self._size
+        self._parts.clear()
+        self._size = 0
+        self._number += 1
+        if size > self._limit:
+            return [Line(self._number, None)]
+        return [Line(self._number, text.removesuffix(b"\r"))] if text and not text.isspace() else []
 
     def _add(self, text: bytes) -> None:
         self._size += len(text)
@@ -42,18 +60,6 @@ class LineSplitter:
             self._parts.clear()
         elif text:
             self._parts.append(text)
-
-    def _end(self, text: bytes) -> Line | None:
-        self._number += 1
-        if self._size:
-            self._add(text)
-            text = b"".join(self._parts)
-            self._parts.clear()
-        size = self._size or len(text)
-        self._size = 0
-        if size > self._limit:
-            return Line(self._number, None)
-        return Line(self._number, text.removesuffix(b"\r")) if text and not text.isspace() else None
 
 
 async def read_lines(chunks: AsyncIterable[bytes], limit: int) -> AsyncIterator[Line]:

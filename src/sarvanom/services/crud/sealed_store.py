@@ -71,7 +71,7 @@ class SealedStore(Store):
         return sealed
 
     async def write_all(self, writes: Sequence[Write]) -> list[Written | SarvanOMError]:
-        prepared = [self._attempt(write) for write in writes]
+        prepared = [write if write.is_prepared else self._attempt(write) for write in writes]
         sealed = [one for one in prepared if isinstance(one, Write)]
         outcomes = iter(await self.inner.write_all(sealed) if sealed else ())
         return [_told(next(outcomes)) if isinstance(one, Write) else one for one in prepared]

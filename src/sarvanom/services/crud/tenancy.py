@@ -33,7 +33,9 @@ class Tenancy:
         Raises:
             Forbidden: another service would own it.
         """
-        if self._services is not None and len(self._services) == 1 and "service" not in item.model_fields_set:
+        if self._services is None:
+            return item
+        if len(self._services) == 1 and "service" not in item.model_fields_set:
             return item.model_copy(update={"service": next(iter(self._services))})
         self.check(item)
         return item
