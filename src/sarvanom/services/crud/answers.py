@@ -6,7 +6,7 @@ from typing import Any, Final
 import structlog
 from pydantic_core import to_json
 
-from sarvanom.backends.storage.contract import Document, Removed, Written
+from sarvanom.backends.storage.contract import Document, Origin, Removed, Written
 from sarvanom.security.principals import Principal
 from sarvanom.services.crud.accounts import HashedFields
 from sarvanom.services.crud.authority import authority_of
@@ -147,11 +147,10 @@ class StoreAnswers:
             call.resource,
             collection.store,
             call.on_conflict,
-            call.request_id,
+            Origin(call.request_id, call.principal.subject or None),
             own_key(call),
-            call.line_limit,
             self._origins,
-            call.principal.subject or None,
+            call.line_limit,
             tenancy_of(call.principal),
         )
         return StreamedAnswer(200, LINES_HEADERS, import_stream(lines, call.chunks))

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import to_json
 
-from sarvanom.backends.storage.contract import Document, Origin, Store, Write, Written
+from sarvanom.backends.storage.contract import NOBODY, Document, Origin, Store, Write, Written
 from sarvanom.services.crud.conflicts import id_taken
 from sarvanom.services.crud.idempotency import Origins
 from sarvanom.services.crud.tenancy import UNBOUND, Tenancy
@@ -41,10 +41,8 @@ class _Decision:
     def __call__(self, current: Document | None) -> ResourceModel:
         """Return the item, or refuse it because its id is taken."""
         self.before = current
-        if self._import.on_conflict is not OnConflict.ERROR:
-            self._import.tenancy.check_place(current)
-        if current is not None and self._import.on_conflict is not OnConflict.REPLACE:
-            raise id_taken(self._import.resource)
+        if current is not None:
+            self._import.check_conflict(current)
         return self.item
 
 
@@ -66,20 +64,26 @@ type Entry = LineWrite | Refused
 
 @dataclass(frozen=True, slots=True)
 class LineImport:
-    """The import of lines into a collection; with a `key`, each line has one of its own under which it acts once.
+    """The import of lines into a collection, which `origin` asks for.
 
-    Without `origins` nobody asks, and no line has a key.
+    With a `key`, each line has one of its own, from `origins`, under which it acts once.
     """
 
     resource: Resource[Any]
     store: Store
     on_conflict: OnConflict = OnConflict.ERROR
-    request_id: str = ""
+    origin: Origin = NOBODY
     key: str | None = None
-    line_limit: int = 0
     origins: Origins | None = None
-    actor: str | None = None
+    line_limit: int = 0
     tenancy: Tenancy = UNBOUND
+
+    def check_conflict(self, current: Document) -> None:
+        """Refuse to replace what a line meets under its id, unless that is asked for; raises `SarvanOMError`."""
+        if self.on_conflict is not OnConflict.ERROR:
+            self.tenancy.check_place(current)
+        if self.on_conflict is not OnConflict.REPLACE:
+            raise id_taken(self.resource)
 
     def read(self, line: Line) -> Entry:
         """Return what a line asks for; raises nothing."""
@@ -118,9 +122,9 @@ class LineImport:
 
     def _origin(self, number: int, text: bytes) -> Origin:
         if self.origins is None or self.key is None:
-            return Origin(self.request_id, self.actor)
+            return self.origin
         asked = f"POST /{self.resource.collection}?on_conflict={self.on_conflict}\n".encode()
-        return self.origins.of_line(self.request_id, self.actor, f"{self.key}\n{number}", asked + text)
+        return self.origins.of_line(self.origin, f"{self.key}\n{number}", asked + text)
 
     def _result(self, entry: LineWrite, outcome: Written | SarvanOMError) -> bytes:
         id, number, before = entry.write.id, entry.number, entry.decision.before

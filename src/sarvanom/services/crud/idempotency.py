@@ -30,9 +30,9 @@ class Origins:
         known = None if key is None else self._key(key, request_text(call))
         return Origin(call.request_id, call.principal.subject or None, known)
 
-    def of_line(self, request_id: str, actor: str | None, key: str, text: bytes) -> Origin:
-        """Return the origin of one write among many, under a key of its own."""
-        return Origin(request_id, actor, self._key(key, text))
+    def of_line(self, origin: Origin, key: str, text: bytes) -> Origin:
+        """Return the origin of one write among many that one asks for, under a key of its own."""
+        return Origin(origin.request_id, origin.actor, self._key(key, text))
 
     def _key(self, key: str, text: bytes) -> IdempotencyKey:
         return IdempotencyKey(key, self._keyring.digest(text), self._keyring.former_digests(text))

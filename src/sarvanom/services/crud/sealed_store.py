@@ -61,7 +61,7 @@ class SealedStore(Store):
     async def write(self, write: Write) -> Written:
         if write.resource.secret is None:
             return await self.inner.write(write)
-        return _masked_outcome(await self.inner.write(self.prepare(write)))
+        return _told(await self.inner.write(self.prepare(write)))
 
     def prepare(self, write: Write) -> Write:
         if write.resource.secret is None or write.is_prepared:
@@ -192,12 +192,8 @@ def _masked(document: Document) -> Document:
     return document._replace(body=mask(document.body)) if has_sealed(document.body) else document
 
 
-def _masked_outcome(written: Written) -> Written:
-    document = written.document
-    if document is None or not has_sealed(document.body):
-        return written
-    return written._replace(document=_masked(document))
-
-
-def _told(outcome: Written | SarvanOMError) -> Written | SarvanOMError:
-    return _masked_outcome(outcome) if isinstance(outcome, Written) else outcome
+def _told[Outcome: Written | SarvanOMError](outcome: Outcome) -> Outcome | Written:
+    """Return an outcome as its caller is told of it."""
+    if isinstance(outcome, SarvanOMError) or outcome.document is None or not has_sealed(outcome.document.body):
+        return outcome
+    return outcome._replace(document=_masked(outcome.document))

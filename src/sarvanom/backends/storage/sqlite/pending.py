@@ -44,16 +44,17 @@ class Foreseen:
     """What is stored under the ids and keys of writes to come: asked for at once, told once."""
 
     def __init__(self) -> None:
-        self._rows: dict[_Place, tuple[Any, ...] | None] = {}
+        self._rows: defaultdict[str, dict[str, tuple[Any, ...] | None]] = defaultdict(dict)
         self._keys: dict[str, KeyRow | None] = {}
 
     def read(self, connection: apsw.Connection, writes: Sequence[Write]) -> None:
         """Ask for what these writes are decided by."""
         for resource in dict.fromkeys(write.resource for write in writes):
             ids = [write.id for write in writes if write.resource is resource]
-            self._rows |= dict.fromkeys((resource.collection, id) for id in ids)
+            rows = self._rows[resource.collection]
+            rows |= dict.fromkeys(ids)
             for id, *row in connection.execute(_current_statement(resource), (to_json(ids),)):
-                self._rows[resource.collection, id] = tuple(row)
+                rows[id] = tuple(row)
         keys = [write.origin.key.key for write in writes if write.origin.key is not None]
         if keys:
             self._keys |= dict.fromkeys(keys)
@@ -65,9 +66,9 @@ class Foreseen:
         self._rows.clear()
         self._keys.clear()
 
-    def take_row(self, place: _Place) -> tuple[Any, ...] | Unforeseen | None:
+    def take_row(self, collection: str, id: str) -> tuple[Any, ...] | Unforeseen | None:
         """Tell what there is, as it may be otherwise from then on; `UNFORESEEN` if it was not asked for."""
-        return self._rows.pop(place, UNFORESEEN)
+        return self._rows[collection].pop(id, UNFORESEEN)
 
     def take_key(self, key: str) -> KeyRow | Unforeseen | None:
         """Tell what is known of a key; `UNFORESEEN` if it was not asked for, or has been told."""

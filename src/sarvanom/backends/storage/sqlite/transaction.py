@@ -217,7 +217,7 @@ class Transaction:
         place = (resource.collection, id)
         if place in self._pending.stored:
             return self._pending.stored[place]
-        row = self._foreseen.take_row(place)
+        row = self._foreseen.take_row(resource.collection, id)
         if row is UNFORESEEN:
             row = self._run(statements.current, {"id": id}).fetchone()
         if row is None:
