@@ -130,10 +130,10 @@ class LineImport:
         id, number, before = entry.write.id, entry.number, entry.decision.before
         if isinstance(outcome, SarvanOMError):
             if isinstance(outcome, ResourceConflict) and before is not None and self.on_conflict is OnConflict.SKIP:
-                return _success(number, 200, Outcome.SKIPPED, id, before.revision)
+                return _success(number, _SKIPPED, id, before.revision)
             return _refusal(number, id, outcome)
-        status, word = (201, Outcome.CREATED) if outcome.is_new else (200, Outcome.REPLACED)
-        return _success(number, status, word, id, outcome.revision, is_replay=outcome.is_replay)
+        what = _CREATED if outcome.is_new else _REPLACED
+        return _success(number, what, id, outcome.revision, is_replay=outcome.is_replay)
 
 
 async def import_lines(owner: LineImport, lines: Iterable[bytes]) -> AsyncGenerator[ImportResult]:
@@ -145,12 +145,15 @@ async def import_lines(owner: LineImport, lines: Iterable[bytes]) -> AsyncGenera
             yield ImportResult.model_validate_json(result)
 
 
-def _success(number: int, status: int, outcome: Outcome, id: str, revision: int, *, is_replay: bool = False) -> bytes:
+_CREATED: Final = f'"status":201,"outcome":"{Outcome.CREATED}"'
+_REPLACED: Final = f'"status":200,"outcome":"{Outcome.REPLACED}"'
+_SKIPPED: Final = f'"status":200,"outcome":"{Outcome.SKIPPED}"'
+
+
+def _success(number: int, what: str, id: str, revision: int, *, is_replay: bool = False) -> bytes:
     """Return a result as a line; an id has nothing in it that JSON escapes."""
     replayed = ',"replayed":true' if is_replay else ""
-    return (
-        f'{{"line":{number},"status":{status},"outcome":"{outcome.value}","id":"{id}","revision":{revision}{replayed}}}\n'
-    ).encode()
+    return f'{{"line":{number},{what},"id":"{id}","revision":{revision}{replayed}}}\n'.encode()
 
 
 def _refusal(number: int, id: str | None, error: SarvanOMError) -> bytes:
