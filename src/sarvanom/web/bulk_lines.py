@@ -30,7 +30,8 @@ class LineSplitter:
         if not whole:
             return []
         rest = whole.pop()
-        limit, lines = self._limit, self._end()
+        limit = self._limit
+        lines = self._end()
         lines += [
             Line(number, text.removesuffix(b"\r") if len(text) <= limit else None)
             for number, text in enumerate(whole, self._number + 1)

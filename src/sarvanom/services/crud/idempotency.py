@@ -31,7 +31,7 @@ class Origins:
         return Origin(call.request_id, call.principal.subject or None, known)
 
     def of_line(self, origin: Origin, key: str, text: bytes) -> Origin:
-        """Return the origin of one write among many that one asks for, under a key of its own."""
+        """Return an origin as that of one of its many writes, under a key of its own."""
         return Origin(origin.request_id, origin.actor, self._key(key, text))
 
     def _key(self, key: str, text: bytes) -> IdempotencyKey:

@@ -113,13 +113,14 @@ class Pending:
         self.keys.clear()
 
     def _insert_news(self, connection: apsw.Connection, resource: Resource[Any], news: list[_New]) -> None:
-        # Neighbours in one index after the other; most of the other indexes grow at one end. No two have one id.
+        # Neighbours in one index after the other; most of the other indexes grow at one end.
         news.sort(key=lambda new: new[0][0])
         _insert(connection, resource.collection, row_columns(resource), [row for row, _, _ in news])
         if not resource.is_logged:
             return
         callers = {(write.origin.request_id, write.origin.actor) for _, write, _ in news}
         if len(callers) == 1 < len(news):
+            # They have the last rowids, without a gap, for nothing was inserted between them or since.
             values = (connection.last_insert_rowid() - len(news), *callers.pop())
             connection.execute(_log_statement(resource), values)
             return
@@ -128,7 +129,10 @@ class Pending:
 
 
 def may_wait(write: Write) -> bool:
-    """Tell whether what a write makes, if that is new, cannot be refused by the database, and is one row."""
+    """Tell whether what a write makes, if that is new, cannot be refused by the database, and is one row.
+
+    It must also be logged as a plain creation, which what comes back by a revert is not.
+    """
     return write.revert is None and _is_one_row(write.resource)
 
 
@@ -158,9 +162,10 @@ def _insert_statement(table: str, columns: tuple[str, ...], rows: int) -> str:
 
 @cache
 def _log_statement(resource: Resource[Any]) -> str:
-    """Return a statement that logs the creation of the last rows, for one request, from what they hold.
+    """Return a statement that logs the creation of the rows after a rowid, for one request, from what they hold.
 
-    So an import binds no value twice. A new row has the next rowid, as `sqlite.org/autoinc.html` says.
+    Its values are that rowid, the request's id and the actor. So an import binds no value twice. A new row has the
+    next rowid, as `sqlite.org/autoinc.html` says.
     """
     values = {
         "revision": "revision",
