@@ -72,8 +72,8 @@ class Resource[M: ResourceModel]:
 
     `profiles` says how closely each field that holds text is inspected; there is none without one.
     `lifetime` is a hook: seconds after which an item, written now, is gone (None: never). What is not logged has no
-    history, and revisions of a `sequence` of its own. `secret` says what is sealed wherever it is kept. `admin_scope`
-    is taken for reading and writing alike, in place of a scope for each. What has an `issued_model` is issued by the
+    history, and revisions of a sequence of its own. `secret` says what is sealed wherever it is kept. `admin_scope` is
+    taken for reading and writing alike, in place of a scope for each. What has an `issued_model` is issued by the
     server: the answer to its creation is of that model, and holds a secret that is told once. `hashed` names a field
     of which a hash is kept, sealed, and never shown. What is private has no routes and is in no export.
     """
@@ -92,7 +92,6 @@ class Resource[M: ResourceModel]:
     issued_model: type[M] | None = None
     hashed: str | None = None
     is_private: bool = False
-    sequence: str = field(init=False)
     profiles: Mapping[str, Profile] = field(init=False)
     columns: tuple[Column, ...] = field(init=False)
     write_model: type[M] = field(init=False)
@@ -108,7 +107,6 @@ class Resource[M: ResourceModel]:
             raise ValueError(
                 f"resource {self.collection!r} declares fields that {self.model.__name__} lacks: {unknown}"
             )
-        object.__setattr__(self, "sequence", "revision" if self.is_logged else self.collection)
         object.__setattr__(self, "profiles", field_profiles(self.model))
         names = dict.fromkeys(
             (
@@ -152,6 +150,11 @@ class Resource[M: ResourceModel]:
         given = tuple(fields)
         is_total = not {self.id_field, *self.unique}.isdisjoint(given)
         return tuple(dict.fromkeys((*given, *(() if is_total else ("created_at",)), self.id_field)))
+
+    @property
+    def sequence(self) -> str:
+        """The name of the sequence that gives the resource's revisions."""
+        return "revision" if self.is_logged else self.collection
 
     @property
     def is_issued(self) -> bool:

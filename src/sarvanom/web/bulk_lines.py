@@ -30,30 +30,30 @@ class LineSplitter:
         if not whole:
             return []
         rest = whole.pop()
-        limit = self._limit
-        lines = self._end()
-        lines += [
-            Line(number, text.removesuffix(b"\r") if len(text) <= limit else None)
-            for number, text in enumerate(whole, self._number + 1)
-            if (text and not text.isspace()) or len(text) > limit
-        ]
-        self._number += len(whole)
+        lines = self._lines([self._take(), *whole])
         self._add(rest)
         return lines
 
     def finish(self) -> list[Line]:
         """Return the last line if there is no newline behind it."""
-        return self._end()
+        return self._lines([self._take()])
 
-    def _end(self) -> list[Line]:
-        """Return the line of which all parts are here, if it is not blank."""
-        text, size = b"".join(self._parts), self._size
+    def _lines(self, texts: list[bytes | None]) -> list[Line]:
+        """Number the texts, of which None is one that was too long, and return those that are not blank."""
+        limit, first = self._limit, self._number + 1
+        self._number += len(texts)
+        return [
+            Line(number, None if text is None or len(text) > limit else text.removesuffix(b"\r"))
+            for number, text in enumerate(texts, first)
+            if text is None or len(text) > limit or (text and not text.isspace())
+        ]
+
+    def _take(self) -> bytes | None:
+        """Return the line of which all parts are here; None if it is longer than may be."""
+        text = b"".join(self._parts) if self._size <= self._limit else None
         self._parts.clear()
         self._size = 0
-        self._number += 1
-        if size > self._limit:
-            return [Line(self._number, None)]
-        return [Line(self._number, text.removesuffix(b"\r"))] if text and not text.isspace() else []
+        return text
 
     def _add(self, text: bytes) -> None:
         self._size += len(text)

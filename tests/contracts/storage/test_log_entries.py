@@ -97,7 +97,7 @@ async def test_entry_tells_what_was_done_and_by_whom(store: Store) -> None:
 @pytest.mark.parametrize("requests", [1, 3])
 async def test_entries_of_a_group_tell_who_asked_for_each(store: Store, requests: int) -> None:
     writes = [
-        putting(collection, item, Origin(f"request-{number % requests}", ["ada", None][number % requests % 2]))
+        putting(collection, item, Origin(f"request-{number % requests}", "ada" if number % requests else None))
         for number in range(40)
         for collection, item in (
             (DATASETS, dataset(f"d{number * 7 % 40}", service=f"s{number % 2}")),

@@ -63,6 +63,20 @@ async def test_revert_of_a_deletion_brings_back_when_the_resource_was_created(st
     assert (change.kind, change.reverts, change.previous) == ("create", 2, None)
 
 
+async def test_revert_of_a_deletion_among_creations_of_one_request_has_its_own_entry(store: Store) -> None:
+    first = await put(store, DATASETS, dataset("b"))
+    await remove(store, DATASETS, "b")
+    assert first.document is not None
+    undone = putting(DATASETS, dataset("b"), revert=Revert(2, first.document.created_at))
+    outcomes = await store.write_all([putting(DATASETS, dataset("c")), undone, putting(DATASETS, dataset("a"))])
+    assert [outcome.revision for outcome in outcomes if isinstance(outcome, Written)] == [3, 4, 5]
+    entries = [(change.revision, change.id, change.kind, change.reverts) for change in await all_changes(store)]
+    assert entries[2:] == [(3, "c", "create", None), (4, "b", "create", 2), (5, "a", "create", None)]
+    back = await store.read(DATASETS, "b")
+    assert back is not None
+    assert back.created_at == first.document.created_at
+
+
 @pytest.mark.parametrize("revision", [0, 1, 3, 4, 5, 6])
 async def test_only_the_last_change_of_its_id_can_be_undone(store: Store, revision: int) -> None:
     await put(store, DATASETS, dataset("a"))

@@ -6,14 +6,14 @@ from typing import Any, Final
 import structlog
 from pydantic_core import to_json
 
-from sarvanom.backends.storage.contract import Document, Origin, Removed, Written
+from sarvanom.backends.storage.contract import Document, Removed, Written
 from sarvanom.security.principals import Principal
 from sarvanom.services.crud.accounts import HashedFields
 from sarvanom.services.crud.authority import authority_of
 from sarvanom.services.crud.bulk_import import import_stream
 from sarvanom.services.crud.bulk_lines import LineImport
 from sarvanom.services.crud.collections import StoredCache, StoredCollection, StoredCRUDService
-from sarvanom.services.crud.idempotency import CallsInProgress, Origins, own_key
+from sarvanom.services.crud.idempotency import CallsInProgress, Origins, origin_of, own_key
 from sarvanom.services.crud.key_issuer import Issued, KeyIssuer
 from sarvanom.services.crud.streams import LINES_HEADERS, VARY, begin
 from sarvanom.services.crud.tenancy import tenancy_of
@@ -147,11 +147,11 @@ class StoreAnswers:
             call.resource,
             collection.store,
             call.on_conflict,
-            Origin(call.request_id, call.principal.subject or None),
-            own_key(call),
-            self._origins,
-            call.line_limit,
-            tenancy_of(call.principal),
+            origin=origin_of(call),
+            key=own_key(call),
+            origins=self._origins,
+            line_limit=call.line_limit,
+            tenancy=tenancy_of(call.principal),
         )
         return StreamedAnswer(200, LINES_HEADERS, import_stream(lines, call.chunks))
 

@@ -19,6 +19,9 @@ from sarvanom.shared.validation import parse_and_encode
 from sarvanom.web.bulk_lines import Line
 
 GROUP_LINES: Final = 1024
+_CREATED: Final = f'"status":201,"outcome":"{Outcome.CREATED}"'
+_REPLACED: Final = f'"status":200,"outcome":"{Outcome.REPLACED}"'
+_SKIPPED: Final = f'"status":200,"outcome":"{Outcome.SKIPPED}"'
 
 
 class Refused(NamedTuple):
@@ -132,8 +135,8 @@ class LineImport:
             if isinstance(outcome, ResourceConflict) and before is not None and self.on_conflict is OnConflict.SKIP:
                 return _success(number, _SKIPPED, id, before.revision)
             return _refusal(number, id, outcome)
-        what = _CREATED if outcome.is_new else _REPLACED
-        return _success(number, what, id, outcome.revision, is_replay=outcome.is_replay)
+        status_and_outcome = _CREATED if outcome.is_new else _REPLACED
+        return _success(number, status_and_outcome, id, outcome.revision, is_replay=outcome.is_replay)
 
 
 async def import_lines(owner: LineImport, lines: Iterable[bytes]) -> AsyncGenerator[ImportResult]:
@@ -145,15 +148,10 @@ async def import_lines(owner: LineImport, lines: Iterable[bytes]) -> AsyncGenera
             yield ImportResult.model_validate_json(result)
 
 
-_CREATED: Final = f'"status":201,"outcome":"{Outcome.CREATED}"'
-_REPLACED: Final = f'"status":200,"outcome":"{Outcome.REPLACED}"'
-_SKIPPED: Final = f'"status":200,"outcome":"{Outcome.SKIPPED}"'
-
-
-def _success(number: int, what: str, id: str, revision: int, *, is_replay: bool = False) -> bytes:
+def _success(number: int, status_and_outcome: str, id: str, revision: int, *, is_replay: bool = False) -> bytes:
     """Return a result as a line; an id has nothing in it that JSON escapes."""
     replayed = ',"replayed":true' if is_replay else ""
-    return f'{{"line":{number},{what},"id":"{id}","revision":{revision}{replayed}}}\n'.encode()
+    return f'{{"line":{number},{status_and_outcome},"id":"{id}","revision":{revision}{replayed}}}\n'.encode()
 
 
 def _refusal(number: int, id: str | None, error: SarvanOMError) -> bytes:

@@ -28,7 +28,7 @@ class Origins:
         """Return the origin of a call's write."""
         key = own_key(call)
         known = None if key is None else self._key(key, request_text(call))
-        return Origin(call.request_id, call.principal.subject or None, known)
+        return origin_of(call, known)
 
     def of_line(self, origin: Origin, key: str, text: bytes) -> Origin:
         """Return an origin as that of one of its many writes, under a key of its own."""
@@ -36,6 +36,11 @@ class Origins:
 
     def _key(self, key: str, text: bytes) -> IdempotencyKey:
         return IdempotencyKey(key, self._keyring.digest(text), self._keyring.former_digests(text))
+
+
+def origin_of(call: Call, key: IdempotencyKey | None = None) -> Origin:
+    """Return who asks for what a call writes, by default under no key."""
+    return Origin(call.request_id, call.principal.subject or None, key)
 
 
 def own_key(call: Call) -> str | None:

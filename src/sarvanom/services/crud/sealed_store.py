@@ -71,7 +71,7 @@ class SealedStore(Store):
         return sealed
 
     async def write_all(self, writes: Sequence[Write]) -> list[Written | SarvanOMError]:
-        prepared = [write if write.is_prepared else self._attempt(write) for write in writes]
+        prepared = [self._attempt(write) for write in writes]
         sealed = [one for one in prepared if isinstance(one, Write)]
         outcomes = iter(await self.inner.write_all(sealed) if sealed else ())
         return [_told(next(outcomes)) if isinstance(one, Write) else one for one in prepared]
@@ -192,8 +192,9 @@ def _masked(document: Document) -> Document:
     return document._replace(body=mask(document.body)) if has_sealed(document.body) else document
 
 
-def _told[Outcome: Written | SarvanOMError](outcome: Outcome) -> Outcome | Written:
+def _told[T: Written | SarvanOMError](outcome: T) -> T | Written:
     """Return an outcome as its caller is told of it."""
-    if isinstance(outcome, SarvanOMError) or outcome.document is None or not has_sealed(outcome.document.body):
+    if isinstance(outcome, SarvanOMError) or (document := outcome.document) is None:
         return outcome
-    return outcome._replace(document=_masked(outcome.document))
+    masked = _masked(document)
+    return outcome if masked is document else outcome._replace(document=masked)

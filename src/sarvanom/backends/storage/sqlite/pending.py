@@ -120,9 +120,10 @@ class Pending:
             return
         callers = {(write.origin.request_id, write.origin.actor) for _, write, _ in news}
         if len(callers) == 1 < len(news):
+            request_id, actor = callers.pop()
             # They have the last rowids, without a gap, for nothing was inserted between them or since.
-            values = (connection.last_insert_rowid() - len(news), *callers.pop())
-            connection.execute(_log_statement(resource), values)
+            after = connection.last_insert_rowid() - len(news)
+            connection.execute(_log_statement(resource), {"after": after, "request_id": request_id, "actor": actor})
             return
         for _, write, document in news:
             self._entries.append(entry_of(write, None, document, document.revision, self._moment))
@@ -164,8 +165,8 @@ def _insert_statement(table: str, columns: tuple[str, ...], rows: int) -> str:
 def _log_statement(resource: Resource[Any]) -> str:
     """Return a statement that logs the creation of the rows after a rowid, for one request, from what they hold.
 
-    Its values are that rowid, the request's id and the actor. So an import binds no value twice. A new row has the
-    next rowid, as `sqlite.org/autoinc.html` says.
+    Its parameters are `after`, that rowid, `request_id` and `actor`. So an import binds no value twice. A new row has
+    the next rowid, as `sqlite.org/autoinc.html` says.
     """
     values = {
         "revision": "revision",
@@ -173,14 +174,14 @@ def _log_statement(resource: Resource[Any]) -> str:
         "id": resource.id_field,
         "kind": f"'{ChangeKind.CREATE}'",
         "service": "service",
-        "actor": "?3",
-        "request_id": "?2",
+        "actor": ":actor",
+        "request_id": ":request_id",
         "time": "updated_at",
         "body": "body",
     }
     return (
         f"INSERT OR ROLLBACK INTO changes ({', '.join(values)}) "  # noqa: S608 (our own names)
-        f"SELECT {', '.join(values.values())} FROM {resource.collection} WHERE rowid > ?1 ORDER BY revision"
+        f"SELECT {', '.join(values.values())} FROM {resource.collection} WHERE rowid > :after ORDER BY revision"
     )
 
 

@@ -38,25 +38,12 @@ _LOG = log_statements(DIALECT)
 _KEYS = key_statements(DIALECT)
 
 
-class _Revisions(dict[str, int]):
-    """The last revision of each sequence, read when it is first asked for."""
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        super().__init__()
-        self._connection = connection
-
-    def __missing__(self, sequence: str) -> int:
-        last: int = self._connection.execute(_COUNTERS.read.text, {"counter": sequence}).get
-        self[sequence] = last
-        return last
-
-
 class Transaction:
     """A write transaction that is under way; each write takes the next revision of its resource's sequence."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._revisions = _Revisions(connection)
+        self._revisions: dict[str, int] = {}
         self._advanced: set[str] = set()
         self._moment = Moment.now()
         self._expirations = 0
@@ -95,7 +82,7 @@ class Transaction:
         self._pending.flush(self._connection)
         self._run(*delete_statement(resource, conditions, DIALECT, self._moment.ms))
         deleted = self._connection.changes()
-        revision = self._revisions[resource.sequence]
+        revision = self._revision(resource.sequence)
         if deleted:
             revision += 1
             self._advance(resource.sequence, revision)
@@ -160,10 +147,10 @@ class Transaction:
         """Store what was decided, and log it, under the next revision."""
         resource = write.resource
         after: Document | None = None
-        revision = self._revisions[resource.sequence] + 1
+        revision = self._revision(resource.sequence) + 1
         waits = before is None and item is not None and may_wait(write)
         if item is not None:
-            created_at = self._moment.timestamp if waits else self._created_at(write, before)
+            created_at = self._created_at(write, before)
             text = text_of(write, item)
             after = compose(write.id, text, created_at, self._moment.timestamp, revision, item.service)
             if waits:
@@ -183,6 +170,11 @@ class Transaction:
             return before.created_at
         restored = None if write.revert is None else write.revert.created_at
         return restored or self._moment.timestamp
+
+    def _revision(self, sequence: str) -> int:
+        if sequence not in self._revisions:
+            self._revisions[sequence] = self.counter(sequence)
+        return self._revisions[sequence]
 
     def _advance(self, sequence: str, revision: int) -> None:
         """Note a revision that was given, once nothing can refuse what it was given to."""
